@@ -1,0 +1,256 @@
+"""All that a connector's author has to read.
+
+A connector is a frozen value that names its hooks. An absent hook is an absent capability, so a
+declaration can not disagree with the code and there is nothing to inherit:
+
+    ECHO = Connector(key="echo", title="Echo", config=EchoConfig, query=EchoQuery, open=open_echo, measure=measure)
+
+Three ways for a number to come in, each optional:
+
+* `measure` — the tool computes one number (a JQL count, PromQL, SQL): one `Measurement`.
+* `read` — we keep the tool's entities: pages of `RecordChange`, each page with the cursor to go on from.
+* `verify` + `parse` — the tool sends webhooks: the bytes are verified, stored, and later parsed into `Event`,
+  `Changed`, `Pushed` or `Ignored`. Both are pure: no clock, no network.
+
+A connector sees its config (secrets resolved), its query or dataset and a `Toolbox`. It never sees our database, a
+team or a key result, and it gets every outbound client from the toolbox. Failures are raised from
+`connectors.errors`. `connectors.testing` holds the conformance suite that a connector has to pass.
+
+All moments are timezone-aware UTC; all numbers that are measured are `Decimal`; all JSON values are what
+`connectors.contract.JsonValue` says, floats excluded: decode with `float_hook=Decimal` (msgspec) or
+`parse_float=Decimal` (json).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol, TypeAlias
+
+import httpx
+from pydantic import BaseModel
+
+JsonValue: TypeAlias = "None | bool | int | Decimal | str | list[JsonValue] | dict[str, JsonValue]"
+Cursor: TypeAlias = dict[str, JsonValue]
+
+
+# --- what a connector hands over -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of one field of an entity, as the tool's history tells it.
+
+    `order` keeps the source's order where moments are equal. Categories are the tool's own grouping of the value,
+    normalised to `to_do`, `in_progress` or `done` (None: unmapped, or not a status).
+    """
+
+    field: str
+    at: datetime
+    order: int
+    before: str | None
+    after: str | None
+    before_category: str | None = None
+    after_category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """The newest version of one entity of the tool.
+
+    `entity` is the tool's stable id (never a name or a key that can be moved); `name` is what people call it
+    (`ERP-12`); `version` orders versions of one entity (an older one never overwrites a newer one), for most tools the
+    update time in microseconds; `fields` holds the names people see. `is_deleted` is a tombstone.
+    """
+
+    entity: str
+    name: str
+    version: int
+    created: datetime | None
+    fields: Mapping[str, JsonValue]
+    transitions: Sequence[Transition] = ()
+    link: str | None = None
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A batch of a read. `cursor` of the last page is what the next incremental read starts from.
+
+    A read is complete when its iterator ends without an error; nothing of an incomplete read is published.
+    """
+
+    changes: Sequence[RecordChange]
+    cursor: Cursor | None = None
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The half-open span `[start, end)` a query is asked for, in UTC; None on a side means unbounded.
+
+    `zone` is the team's IANA zone: tools that take local dates are asked in it.
+    """
+
+    start: datetime | None
+    end: datetime | None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number that the tool computed. `value` None is unknown, with `reason`; zero is a value.
+
+    `query` is the text as it was sent (no secret), `link` opens it in the tool, `is_exact` is False for estimates.
+    """
+
+    value: Decimal | None
+    observed_at: datetime
+    query: str
+    link: str | None = None
+    is_exact: bool = True
+    reason: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboundDelivery:
+    """A webhook as it arrived: header names in lower case, in order, duplicates kept; the raw body; our clock."""
+
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    received_at: datetime
+
+    def header(self, name: str) -> str | None:
+        """The one value of `name` (lower case), or None where it is absent or given more than once."""
+        found = [value for key, value in self.headers if key == name]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened: a team's dataset rules decide whether it counts, for which entity, when and what."""
+
+    body: JsonValue
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A hint: these entities changed and have to be read again."""
+
+    entities: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The delivery itself holds whole records."""
+
+    changes: Sequence[RecordChange]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A verified delivery that says nothing about any dataset, and why."""
+
+    reason: str
+
+
+Parsed: TypeAlias = Event | Changed | Pushed | Ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """One thing that could be read: a project, board, field or status. `kind` is the tool's word for it."""
+
+    kind: str
+    id: str
+    name: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A connection that works: one sentence for its owner, and facts about the tool worth showing."""
+
+    summary: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- what a connector is handed --------------------------------------------------------------------------------------
+
+
+class GuardedTransport(Protocol):
+    """What `Toolbox.guard` hands to code that must bring its own HTTP client (the `jira` package): see
+    `connectors.http`."""
+
+    def check(self, url: str) -> str:
+        """Resolve and check the host of `url` once; return the address to connect to, or raise AccessDeniedError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """Everything from outside that a connector may use.
+
+    `http` is the guarded client: it reaches only allowed addresses, follows no redirect, holds a total deadline per
+    call and a cap on decoded bytes, and raises `connectors.errors` for transport failures. `now` is the clock.
+    `calls` counts the requests made, for the run.
+    """
+
+    http: httpx.AsyncClient
+    now: Callable[[], datetime]
+    guard: GuardedTransport | None = None
+    calls: Callable[[], int] = lambda: 0
+
+
+# --- the value -------------------------------------------------------------------------------------------------------
+
+Session: TypeAlias = Any  # whatever `open` yields: the connector's own type
+Open: TypeAlias = Callable[[Any, Toolbox], AbstractAsyncContextManager[Session]]
+Check: TypeAlias = Callable[[Session], Awaitable[Checked]]
+Discover: TypeAlias = Callable[[Session], Awaitable[Sequence[Discovered]]]
+Measure: TypeAlias = Callable[[Session, Any, Window], Awaitable[Measurement]]
+Read: TypeAlias = Callable[[Session, Any, Cursor | None], AsyncIterator[Page]]
+Verify: TypeAlias = Callable[[Any, InboundDelivery], None]
+Identify: TypeAlias = Callable[[Any, InboundDelivery], str | None]
+Parse: TypeAlias = Callable[[Any, InboundDelivery], Parsed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """A kind of tool. `config`, `query` and `dataset` are strict pydantic models (unknown keys refused); secrets in
+    `config` are fields of type `connectors.secrets.Secret`.
+
+    * `open(config, toolbox)`: async context manager of a session; cheap, one per run.
+    * `check(session)`: returns, or raises a ConnectorError that tells the owner what to do.
+    * `discover(session)`: what could be read.
+    * `measure(session, query, window)`: push-down; a query that ignores the window raises QueryError where it must not.
+    * `read(session, dataset, cursor)`: async pages; `cursor=None` reads everything in scope (a complete sweep).
+    * `verify(config, delivery)`: returns, or raises SignatureError. Pure.
+    * `identify(config, delivery)`: the sender's id of this delivery, for deduplication; None: the body's digest. Pure.
+    * `parse(config, delivery)`: see `Parsed`. Pure; raises UnexpectedResponseError for a body it can not read.
+    """
+
+    key: str
+    title: str
+    config: type[BaseModel]
+    query: type[BaseModel] | None = None
+    dataset: type[BaseModel] | None = None
+    min_interval: timedelta = timedelta(minutes=1)
+    open: Open | None = None
+    check: Check | None = None
+    discover: Discover | None = None
+    measure: Measure | None = None
+    read: Read | None = None
+    verify: Verify | None = None
+    identify: Identify | None = None
+    parse: Parse | None = None
+    presets: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The names of the hooks that are there, in a fixed order."""
+        names = ("check", "discover", "measure", "read", "verify", "parse")
+        return tuple(name for name in names if getattr(self, name) is not None)
