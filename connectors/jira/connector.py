@@ -1,0 +1,119 @@
+"""The Jira connector: its hooks, and the value that names them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from urllib.parse import quote
+
+from connectors.contract import Checked, Connector, Discovered, Measurement, Toolbox, Window
+from connectors.errors import QueryError
+from connectors.jira.directory import describe
+from connectors.jira.jql import has_placeholder, in_stable_order, in_window, without_order
+from connectors.jira.models import JiraConfig, JiraDataset, JiraQuery
+from connectors.jira.payloads import (
+    CATEGORIES,
+    Account,
+    FieldDetails,
+    IssueIdPage,
+    Project,
+    ServerInformation,
+    StatusDetails,
+    decode,
+)
+from connectors.jira.reading import read_issues
+from connectors.jira.session import IDS_A_PAGE, JiraSession
+
+# A window that ended longer ago than a pull may take is one of the past, which a count of now says nothing about.
+_PAST = timedelta(hours=1)
+
+
+@asynccontextmanager
+async def open_jira(config: JiraConfig, toolbox: Toolbox) -> AsyncIterator[JiraSession]:
+    """A session of one run. It asks nothing by itself; AuthenticationError where the token is not available."""
+    yield JiraSession(config, toolbox)
+
+
+async def check(session: JiraSession) -> Checked:
+    """Who the account is and which site it reaches; raises what `connectors.errors` says otherwise."""
+    site, account = await describe(session, "serverInfo", "myself")
+    server = decode(site, ServerInformation, "server information")
+    person = decode(account, Account, "account")
+    title = server.serverTitle or "Jira"
+    details = {
+        "site": server.baseUrl or session.config.url,
+        "deployment": server.deploymentType,
+        "version": server.version,
+        "account": person.displayName,
+        "time zone": person.timeZone,
+    }
+    return Checked(
+        summary=f"Connected to {title} at {session.config.url} as {person.displayName or session.config.email}.",
+        details={name: value for name, value in details.items() if value},
+    )
+
+
+async def discover(session: JiraSession) -> Sequence[Discovered]:
+    """The projects, fields and statuses that the account can see."""
+    projects, fields, statuses = await describe(session, "project", "field", "status")
+    return [
+        *(Discovered("project", one.id, one.name, one.key) for one in decode(projects, list[Project], "projects")),
+        *(
+            Discovered("field", one.id, one.name, one.schema.type if one.schema else None)
+            for one in decode(fields, list[FieldDetails], "fields")
+        ),
+        *(
+            Discovered(
+                "status",
+                one.id,
+                one.name,
+                CATEGORIES.get(one.statusCategory.key) if one.statusCategory else None,
+            )
+            for one in decode(statuses, list[StatusDetails], "statuses")
+        ),
+    ]
+
+
+async def measure(session: JiraSession, query: JiraQuery, window: Window) -> Measurement:
+    """How many issues match, counted issue by issue, or estimated by Jira where the query says `exact: false`.
+
+    QueryError for a window that the query can not look at.
+    """
+    _require_window(session, query, window)
+    jql = query.jql
+    if query.windowed():
+        jql = in_window(jql, window.start, window.end, await session.zone())
+    link = f"{session.config.url}/issues/?jql={quote(jql, safe='')}"
+    observed_at = session.toolbox.now()
+    if not query.exact:
+        sent = without_order(jql)
+        return Measurement(Decimal(await session.estimate(sent)), observed_at, sent, link, is_exact=False)
+    sent = in_stable_order(jql)
+    ids: set[str] = set()
+    async with aclosing(session.search(sent, ["id"], IDS_A_PAGE, IssueIdPage)) as pages:
+        async for page in pages:
+            ids.update(issue.id for issue in page.issues)
+    return Measurement(Decimal(len(ids)), observed_at, sent, link)
+
+
+def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> None:
+    if window.start is not None and not has_placeholder(query.jql, "from"):
+        raise QueryError("The metric has a window that its JQL ignores: use {from} and {to} in it.")
+    is_past = window.end is not None and window.end < session.toolbox.now() - _PAST
+    if is_past and not has_placeholder(query.jql, "to"):
+        raise QueryError("The window ended in the past and the JQL counts up to now: use {to} in it.")
+
+
+JIRA = Connector(
+    key="jira",
+    title="Jira",
+    config=JiraConfig,
+    query=JiraQuery,
+    dataset=JiraDataset,
+    min_interval=timedelta(minutes=1),
+    open=open_jira,
+    check=check,
+    discover=discover,
+    measure=measure,
+    read=read_issues,
+)

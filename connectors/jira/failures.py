@@ -1,0 +1,81 @@
+"""A Jira answer that is not a plain success, as one of `connectors.errors`. Pure.
+
+Status codes: https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#status-codes
+Rate limits: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+
+import msgspec
+
+from connectors.answer import parse_retry_after
+from connectors.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConnectorError,
+    QueryError,
+    RateLimitedError,
+    UnavailableError,
+    UnexpectedResponseError,
+)
+
+_LONGEST_WORDS = 600
+
+# Jira answers an unreadable credential as it would a stranger, with 200 and fewer issues, and says so here only.
+_LOGIN_HEADER = "x-seraph-loginreason"
+_LOGIN_REFUSED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED")
+
+
+class _Refusal(msgspec.Struct):
+    errorMessages: list[str] = []
+    errors: dict[str, str] = {}
+    message: str | None = None
+
+
+def failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ConnectorError | None:
+    """The failure that an answer stands for, or None for a success. `headers` looks names up in any case."""
+    if any(word in headers.get(_LOGIN_HEADER, "").upper() for word in _LOGIN_REFUSED):
+        return AuthenticationError("Jira does not accept the account's email and API token.")
+    if 200 <= status < 300:
+        return None
+    words = jira_words(body)
+    said = f": {words}" if words else "."
+    wait = parse_retry_after(headers.get("retry-after"), now)
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (
+        status in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE) and _is_rate_limit(status, headers)
+    ):
+        reason = headers.get("ratelimit-reason", "")
+        limit = f" ({reason[:60]})" if reason.replace("-", "").isalnum() else ""
+        return RateLimitedError(f"Jira asks for fewer requests{limit}.", retry_after=wait)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return AuthenticationError("Jira does not accept the account's email and API token.")
+    if status == HTTPStatus.FORBIDDEN:
+        return AccessDeniedError(f"The Jira account may not read this{said}")
+    if status == HTTPStatus.BAD_REQUEST:
+        return QueryError(f"Jira refuses the query{said}")
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnavailableError(f"Jira is not available (HTTP {status}).", retry_after=wait)
+    if 300 <= status < 400:
+        return UnexpectedResponseError(f"Jira answers with a redirect (HTTP {status}): check the connection's url.")
+    return UnexpectedResponseError(f"Jira answers HTTP {status}{said}")
+
+
+def _is_rate_limit(status: int, headers: Mapping[str, str]) -> bool:
+    if "ratelimit-reason" in headers or headers.get("x-ratelimit-remaining", "").strip() == "0":
+        return True
+    # A 503 may be told to come back later for any reason; a 403 never is, unless it is a limit.
+    return status == HTTPStatus.FORBIDDEN and "retry-after" in headers
+
+
+def jira_words(body: bytes) -> str:
+    """What Jira says is wrong, in its own words and cut to a readable length; empty where it says nothing."""
+    try:
+        refusal = msgspec.json.decode(body, type=_Refusal)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return ""
+    words = [*refusal.errorMessages, *(f"{key}: {value}" for key, value in refusal.errors.items())]
+    if not words and refusal.message:
+        words = [refusal.message]
+    return " ".join(" ".join(words).split())[:_LONGEST_WORDS]

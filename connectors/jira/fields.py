@@ -1,0 +1,103 @@
+"""Which fields a dataset reads, found by the names people see. Pure."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from connectors.contract import JsonValue
+from connectors.errors import QueryError, UnexpectedResponseError
+from connectors.jira.payloads import FieldDetails, FieldSchema, Issue, moment, readable
+
+_SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
+
+# The record's name of a field → Jira's id of it. Always read.
+_SYSTEM = {
+    "type": "issuetype",
+    "project": "project",
+    "status": "status",
+    "priority": "priority",
+    "resolution": "resolution",
+    "labels": "labels",
+    "created": "created",
+    "updated": "updated",
+    "resolved": "resolutiondate",
+    "assignee": "assignee",
+    "components": "components",
+}
+_MOMENTS = frozenset({"created", "updated", "resolved"})
+_MOMENT_SCHEMA = FieldSchema(type="datetime")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """The fields of a dataset: Jira's id and schema for each name that a record has them under."""
+
+    columns: tuple[tuple[str, str, FieldSchema | None], ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """What to ask Jira for, each once."""
+        return list(dict.fromkeys(field_id for _, field_id, _ in self.columns))
+
+    def fingerprint(self, jql: str) -> str:
+        """Changes when records read by another plan or query can not be told from ours: time to read all again."""
+        text = json.dumps([jql, [[name, field_id] for name, field_id, _ in self.columns]], ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def values(self, issue: Issue) -> dict[str, JsonValue]:
+        """The issue's fields as people see them; absent ones are None."""
+        found: dict[str, JsonValue] = {"key": issue.key}
+        for name, field_id, schema in self.columns:
+            found[name] = _project_key(issue) if name == "project" else readable(issue.fields.get(field_id), schema)
+        return found
+
+
+def plan_fields(names: Sequence[str], details: Sequence[FieldDetails]) -> FieldPlan:
+    """The default fields and `names`; QueryError for a name that no field or more than one has."""
+    by_id = {detail.id: detail for detail in details}
+    columns = [
+        (name, field_id, _MOMENT_SCHEMA if name in _MOMENTS else by_id[field_id].schema if field_id in by_id else None)
+        for name, field_id in _SYSTEM.items()
+    ]
+    sprint = next((detail for detail in details if detail.schema and detail.schema.custom == _SPRINT), None)
+    if sprint:
+        columns.append(("sprint", sprint.id, sprint.schema))
+    taken = {name for name, _, _ in columns} | {"key"}
+    for name in dict.fromkeys(names):
+        if name not in taken:
+            detail = _find(name, details, by_id)
+            columns.append((name, detail.id, detail.schema))
+    return FieldPlan(tuple(columns))
+
+
+def _find(name: str, details: Sequence[FieldDetails], by_id: dict[str, FieldDetails]) -> FieldDetails:
+    if name in by_id:
+        return by_id[name]
+    found = [detail for detail in details if detail.name == name]
+    found = found or [detail for detail in details if detail.name.casefold() == name.casefold()]
+    if len(found) > 1:
+        ids = " and ".join(sorted(detail.id for detail in found))
+        raise QueryError(f"Jira has {len(found)} fields named {name!r}: {ids}. Name the one that is meant by its id.")
+    if not found:
+        known = {detail.name.casefold(): detail.name for detail in details}
+        close = get_close_matches(name.casefold(), known, n=1)
+        hint = f" Did you mean {known[close[0]]!r}?" if close else ""
+        raise QueryError(f"Jira has no field named {name!r} that the account can see.{hint}")
+    return found[0]
+
+
+def _project_key(issue: Issue) -> JsonValue:
+    project: Any = issue.fields.get("project")
+    return project.get("key") if isinstance(project, dict) else readable(project)
+
+
+def moment_of(issue: Issue, field_id: str) -> datetime:
+    """A moment that every issue has (`created`, `updated`); UnexpectedResponseError where it is missing."""
+    value: Any = issue.fields.get(field_id)
+    if not isinstance(value, str):
+        raise UnexpectedResponseError(f"Jira sent the issue {issue.key[:60]!r} without {field_id!r}.")
+    return moment(value)

@@ -1,0 +1,258 @@
+"""What Jira Cloud's REST API v3 answers, as types, and as records. Pure.
+
+The shapes follow Atlassian's OpenAPI document; a member that is required here is one we can not do without.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from connectors.contract import JsonValue, Transition
+from connectors.errors import UnexpectedResponseError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+#: Jira's keys of the three status categories; `undefined` is no category.
+CATEGORIES = {"new": "to_do", "indeterminate": "in_progress", "done": "done"}
+
+PayloadT = TypeVar("PayloadT")
+
+
+class Issue(msgspec.Struct, frozen=True):
+    id: str
+    key: str
+    fields: dict[str, Any]
+
+
+class IssueId(msgspec.Struct, frozen=True):
+    id: str
+
+
+class IssuePage(msgspec.Struct, frozen=True):
+    issues: list[Issue]
+    nextPageToken: str | None = None
+    isLast: bool | None = None
+
+
+class IssueIdPage(msgspec.Struct, frozen=True):
+    issues: list[IssueId]
+    nextPageToken: str | None = None
+    isLast: bool | None = None
+
+
+class Count(msgspec.Struct, frozen=True):
+    count: int
+
+
+class ChangeItem(
+    msgspec.Struct,
+    frozen=True,
+    rename={"before_id": "from", "before": "fromString", "after_id": "to", "after": "toString"},
+):
+    field: str | None = None
+    fieldId: str | None = None
+    before_id: str | None = None
+    before: str | None = None
+    after_id: str | None = None
+    after: str | None = None
+
+
+class ChangeHistory(msgspec.Struct, frozen=True):
+    """One save of an issue. `created` is epoch milliseconds from the bulk resource, ISO 8601 from the others."""
+
+    id: str
+    created: str | int
+    items: list[ChangeItem] = []
+
+
+class IssueChangelog(msgspec.Struct, frozen=True):
+    issueId: str
+    changeHistories: list[ChangeHistory]
+
+
+class ChangelogPage(msgspec.Struct, frozen=True):
+    issueChangeLogs: list[IssueChangelog]
+    nextPageToken: str | None = None
+
+
+class FieldSchema(msgspec.Struct, frozen=True):
+    type: str | None = None
+    items: str | None = None
+    custom: str | None = None
+
+
+class FieldDetails(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    custom: bool = False
+    schema: FieldSchema | None = None
+
+
+class StatusCategory(msgspec.Struct, frozen=True):
+    key: str
+
+
+class StatusDetails(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    statusCategory: StatusCategory | None = None
+
+
+class Account(msgspec.Struct, frozen=True):
+    timeZone: str | None = None
+    displayName: str | None = None
+    accountId: str | None = None
+
+
+class ServerInformation(msgspec.Struct, frozen=True):
+    serverTitle: str | None = None
+    version: str | None = None
+    deploymentType: str | None = None
+    baseUrl: str | None = None
+
+
+class Project(msgspec.Struct, frozen=True):
+    id: str
+    key: str
+    name: str
+
+
+def decode(body: bytes, shape: type[PayloadT], what: str) -> PayloadT:
+    """`body` as `shape`, numbers with a point as `Decimal`; UnexpectedResponseError for anything else."""
+    try:
+        return msgspec.json.Decoder(shape, float_hook=Decimal).decode(body)
+    except msgspec.ValidationError as error:
+        raise UnexpectedResponseError(f"Jira's {what} has another shape than expected: {error}") from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ArithmeticError) as error:
+        page = body.lstrip()[:1] == b"<"
+        found = "a web page (a login page?)" if page else "something that is not whole JSON"
+        raise UnexpectedResponseError(f"Jira answered {found} where its {what} was expected.") from error
+
+
+def moment(value: str | int) -> datetime:
+    """A Jira timestamp in UTC: `2007-06-26T10:32:10.000-0400`, or the milliseconds since 1970 of bulk changelogs.
+
+    The document's example of bulk changelogs gives a number where its schema says a string, so both are read.
+    """
+    try:
+        if isinstance(value, int):
+            return _EPOCH + value * _MILLISECOND
+        parsed = datetime.fromisoformat(value)
+        if parsed.tzinfo is not None:
+            return parsed.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {str(value)[:40]!r}.") from error
+    raise UnexpectedResponseError(f"Jira sent a moment without its offset from UTC: {str(value)[:40]!r}.")
+
+
+def microseconds(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def milliseconds(at: datetime) -> int:
+    """Milliseconds since 1970, rounded down."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(value: int) -> datetime:
+    """The moment `value` milliseconds after 1970."""
+    return _EPOCH + value * _MILLISECOND
+
+
+def rfc3339(at: datetime) -> str:
+    """`at` in UTC as RFC 3339 with `Z`."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+# What names a thing, most telling first: an option's value, a user's display name, anything else's name.
+_NAMING = ("value", "displayName", "name", "key", "id")
+
+
+def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
+    """A field's value as people see it: what Jira wraps in an object becomes its name, moments become UTC.
+
+    A value that does not fit its schema stays what it is: judging it is the metric's.
+    """
+    kind = schema.type if schema else None
+    if isinstance(value, dict):
+        return _named(value)
+    if isinstance(value, list):
+        items = FieldSchema(type=schema.items) if schema and schema.items else None
+        return [readable(item, items) for item in value]
+    if kind == "datetime" and isinstance(value, str):
+        try:
+            return rfc3339(moment(value))
+        except UnexpectedResponseError:
+            return value
+    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    plain: JsonValue = value
+    return plain
+
+
+def _named(value: Mapping[str, Any]) -> JsonValue:
+    for key in _NAMING:
+        named = value.get(key)
+        if named is not None and not isinstance(named, (dict, list)):
+            # A cascading option is its parent's value with the child's in it.
+            child = value.get("child")
+            if key == "value" and isinstance(child, dict) and child.get("value") is not None:
+                return f"{named} - {child['value']}"
+            text: JsonValue = named
+            return text
+    return {key: readable(item) for key, item in value.items()}
+
+
+class StatusCategories:
+    """The category of a status: by its id where history still knows it, else by its name where that is unambiguous."""
+
+    def __init__(self, statuses: Iterable[StatusDetails]) -> None:
+        self._by_id: dict[str, str | None] = {}
+        by_name: dict[str, set[str | None]] = {}
+        for status in statuses:
+            category = CATEGORIES.get(status.statusCategory.key) if status.statusCategory else None
+            self._by_id[status.id] = category
+            by_name.setdefault(status.name, set()).add(category)
+        self._by_name = {name: next(iter(found)) for name, found in by_name.items() if len(found) == 1}
+
+    def category(self, status_id: str | None, name: str | None) -> str | None:
+        """`to_do`, `in_progress` or `done`; None where the site no longer knows the status."""
+        if status_id is not None and status_id in self._by_id:
+            return self._by_id[status_id]
+        return self._by_name.get(name) if name is not None else None
+
+
+def status_transitions(histories: Sequence[ChangeHistory], categories: StatusCategories) -> tuple[Transition, ...]:
+    """The status changes of one issue in order of their moments, equal moments in the order of Jira's history ids."""
+    # Keyed by the history, so that one that comes twice counts once.
+    changes = {
+        (moment(history.created), _history_number(history.id), position): item
+        for history in histories
+        for position, item in enumerate(history.items)
+        if (item.fieldId or item.field) == "status"
+    }
+    ordered = sorted(changes.items(), key=lambda change: change[0])
+    return tuple(
+        Transition(
+            field="status",
+            at=at,
+            order=order,
+            before=item.before,
+            after=item.after,
+            before_category=categories.category(item.before_id, item.before),
+            after_category=categories.category(item.after_id, item.after),
+        )
+        for order, ((at, _, _), item) in enumerate(ordered)
+    )
+
+
+def _history_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UnexpectedResponseError(f"Jira sent a history whose id is no number: {text[:40]!r}.") from error
