@@ -1,0 +1,124 @@
+"""Freezing baselines: measured once, kept with their evidence, never measured again."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.language import KeyResultSpec, MeasuredBaseline
+from app.services.definitions import definition_of, team_cycle
+from app.services.evaluate import Computed, compute
+from app.store import organisation, samples
+from app.store.organisation import RevisedMetric
+from app.store.tables import KeyResult, Team
+
+#: The last moment of a period: windows are half-open, so its end belongs to the next one.
+_JUST_BEFORE = timedelta(microseconds=1)
+
+
+def baseline_plan(period: str) -> str:
+    """The `cycle` under which a push-down query is measured for a baseline of that past period."""
+    return f"baseline:{period}"
+
+
+async def freeze_due(session: AsyncSession, *, now: datetime, team_id: int | None = None) -> set[int]:
+    """Freeze every baseline that waits and can be measured now; returns the key results that changed."""
+    frozen: set[int] = set()
+    for key_result, team in await organisation.awaiting_baselines(session, team_id):
+        if await _freeze(session, key_result, team, now):
+            frozen.add(key_result.id)
+    return frozen
+
+
+async def _freeze(session: AsyncSession, key_result: KeyResult, team: Team, now: datetime) -> bool:
+    spec = KeyResultSpec.model_validate(key_result.spec)
+    known = await samples.frozen_baselines(session, [key_result.id])
+    changed, waits = False, False
+    if isinstance(spec.baseline, MeasuredBaseline):
+        rule = f"measure:{spec.baseline.measure}"
+        row = known.get((key_result.id, ""))
+        if row is None or row.rule != rule:
+            done = await _freeze_measured(session, key_result, team, spec.baseline.measure, rule, now)
+            changed, waits = changed or done, waits or not done
+    for guardrail in spec.guardrails:
+        if guardrail.baseline is not None or not guardrail.must.endswith("of baseline"):
+            continue
+        if (key_result.id, guardrail.metric) in known:
+            continue
+        done = await _freeze_first(session, key_result, team, guardrail.metric, now)
+        changed, waits = changed or done, waits or not done
+    if not waits:
+        key_result.awaits_baseline = False
+    await session.flush()
+    return changed
+
+
+async def _freeze_measured(
+    session: AsyncSession, key_result: KeyResult, team: Team, period: str, rule: str, now: datetime
+) -> bool:
+    cycle = team_cycle(team, period)
+    if now < cycle.end:
+        return False
+    item = (await organisation.revised_metrics(session, [key_result.metric_id])).get(key_result.metric_id)
+    if item is None:
+        return False
+    as_of = cycle.end - _JUST_BEFORE
+    needs_cycle = definition_of(item.revision).spec.needs_cycle
+    if any(part.query_digest for part in item.parts.values()):
+        # The tool is asked now about the past: the measurement is as new as the answer, its window is the period's.
+        window = definition_of(item.revision).window(as_of, cycle.span)
+        computed = await compute(
+            session, item, cycle=period if needs_cycle else "", as_of=now, measured_for=baseline_plan(period)
+        )
+        computed = replace(computed, window=window)
+    else:
+        computed = await compute(session, item, cycle=period if needs_cycle else "", as_of=as_of)
+    return await _keep(session, key_result, "", rule, computed, item, now)
+
+
+async def _freeze_first(session: AsyncSession, key_result: KeyResult, team: Team, metric: str, now: datetime) -> bool:
+    """A guardrail without a baseline of its own holds its first value in the cycle against it."""
+    if now < team_cycle(team, key_result.cycle).start:
+        return False
+    row = await organisation.get_metric(session, team.name, metric)
+    item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
+    if item is None:
+        return False
+    cycle = key_result.cycle if definition_of(item.revision).spec.needs_cycle else ""
+    computed = await compute(session, item, cycle=cycle, as_of=now)
+    return await _keep(session, key_result, metric, f"first:{key_result.cycle}", computed, item, now)
+
+
+async def _keep(
+    session: AsyncSession,
+    key_result: KeyResult,
+    guardrail: str,
+    rule: str,
+    computed: Computed,
+    item: RevisedMetric,
+    now: datetime,
+) -> bool:
+    if computed.value is None:
+        return False
+    evidence: dict[str, Any] = {
+        "metric": f"{item.team.name}/{item.metric.name}",
+        "revision": item.revision.number,
+        "window": {
+            "start": None if computed.window.start is None else computed.window.start.isoformat(),
+            "end": None if computed.window.end is None else computed.window.end.isoformat(),
+        },
+        "sample_size": computed.sample_size,
+        "observed_at": computed.observed_at.isoformat(),
+        "quality": computed.quality,
+    }
+    row = {
+        "key_result_id": key_result.id,
+        "guardrail": guardrail,
+        "rule": rule,
+        "value": computed.value,
+        "evidence": evidence,
+        "frozen_at": now,
+    }
+    await samples.freeze_baseline(session, row)
+    return True

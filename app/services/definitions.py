@@ -1,0 +1,146 @@
+"""Stored definitions as domain values: a team's zone and calendar, a revision's spec, extraction and window."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from app.domain.calendar import BusinessCalendar, business_calendar
+from app.domain.cycle import Cycle, parse_cycle
+from app.domain.extract import PartExtraction, compile_part
+from app.domain.language import (
+    TIME_UNITS,
+    CalendarSpec,
+    Distinct,
+    DurationSource,
+    MetricSpec,
+    QuerySource,
+    RecordsSource,
+    ToDate,
+)
+from app.domain.window import TimeSpan, next_edge, resolve
+from app.store.tables import MetricRevision, Team
+
+
+def dump(model: BaseModel) -> dict[str, Any]:
+    """A spec as JSON: what was written and nothing else, so that it can be exported as it came."""
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def digest(value: Any) -> str:
+    """A stable hash of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def team_zone(team: Team) -> ZoneInfo:
+    return ZoneInfo(team.spec.get("timezone", "UTC"))
+
+
+def team_calendar(team: Team) -> BusinessCalendar:
+    return _calendar(json.dumps(team.spec.get("calendar", {}), sort_keys=True), team.spec.get("timezone", "UTC"))
+
+
+@lru_cache(maxsize=256)
+def _calendar(spec: str, zone: str) -> BusinessCalendar:
+    return business_calendar(CalendarSpec.model_validate(json.loads(spec)), ZoneInfo(zone))
+
+
+def team_cycle(team: Team, name: str) -> Cycle:
+    """A cycle of the team, in its timezone."""
+    return parse_cycle(name, team_zone(team))
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A metric revision, compiled: its spec, the zone and calendar it was written under, and its extractions.
+
+    `extractions` has an entry for each part that reads a dataset; `queries` for each that asks a tool.
+    """
+
+    spec: MetricSpec
+    zone: ZoneInfo
+    calendar: BusinessCalendar
+    extractions: dict[str, PartExtraction]
+
+    @property
+    def divisor(self) -> int:
+        """Seconds in the metric's unit for durations, else 1."""
+        if self.spec.duration is None:
+            return 1
+        return TIME_UNITS[self.spec.unit][1] or self.calendar.nominal_day
+
+    def aggregate_of(self, part: str) -> str:
+        """What is computed over a part's facts."""
+        if self.spec.ratio is not None:
+            side = self.spec.ratio.good if part == "good" else self.spec.ratio.total
+            if side.aggregate is not None:
+                return side.aggregate
+            return "sum" if side.records is not None and side.records.value is not None else "count"
+        if isinstance(self.spec.aggregate, Distinct):
+            return "distinct"
+        return self.spec.aggregate or "count"
+
+    @property
+    def is_cumulative(self) -> bool:
+        """A count or sum over a `to_date` or `cycle` window grows as the window passes."""
+        if not (self.spec.window == "cycle" or isinstance(self.spec.window, ToDate)):
+            return False
+        return self.spec.query is not None or (
+            self.spec.records is not None and self.aggregate_of("value") in ("count", "sum", "distinct")
+        )
+
+    def window(self, at: datetime, cycle: TimeSpan | None) -> TimeSpan:
+        """The window at a moment, for the cycle of the key result that asks."""
+        return resolve(self.spec.window, at=at, zone=self.zone, cycle=cycle)
+
+    def next_edge(self, at: datetime, cycle: TimeSpan | None) -> datetime | None:
+        return next_edge(self.spec.window, at=at, zone=self.zone, cycle=cycle)
+
+    def query_of(self, part: str) -> QuerySource | None:
+        source = self.spec.parts()[part]
+        return source if isinstance(source, QuerySource) else None
+
+
+def definition_of(revision: MetricRevision) -> Definition:
+    """The compiled form of a stored revision."""
+    return _compiled(json.dumps(revision.definition, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> Definition:
+    stored = json.loads(text)
+    spec = MetricSpec.model_validate(stored["metric"])
+    zone = ZoneInfo(stored["timezone"])
+    calendar = _calendar(json.dumps(stored["calendar"], sort_keys=True), stored["timezone"])
+    extractions = {}
+    for name, source in spec.parts().items():
+        if isinstance(source, (RecordsSource, DurationSource)):
+            is_business = spec.duration is not None and TIME_UNITS[spec.unit][0] == "business"
+            extractions[name] = compile_part(
+                name,
+                source,
+                spec.aggregate if spec.ratio is None else None,
+                stored["datasets"][source.dataset]["shape"],
+                calendar if is_business else None,
+            )
+    return Definition(spec, zone, calendar, extractions)
+
+
+def revision_definition(spec: MetricSpec, team: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
+    """What a revision's hash covers: the spec, and of the team and the datasets whatever changes its facts."""
+    used = {
+        source.dataset: datasets[source.dataset]
+        for source in spec.parts().values()
+        if isinstance(source, (RecordsSource, DurationSource))
+    }
+    return {
+        "metric": {key: value for key, value in dump(spec).items() if key not in ("title", "description")},
+        "timezone": team.get("timezone", "UTC"),
+        "calendar": team.get("calendar", {}),
+        "datasets": used,
+    }

@@ -1,0 +1,267 @@
+"""Stored deliveries → events → facts → samples.
+
+Rules are evaluated with no transaction held; one transaction then takes the deliveries that still wait, writes their
+outcome for each dataset, and whatever follows from them. So a delivery has one effect however often and by however
+many workers it is tried, and a worker that dies in the middle has done nothing.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.events import DatasetRules, Rejected, compile_dataset
+from app.domain.expression import RuleError
+from app.domain.language import DatasetSpec
+from app.services.baselines import freeze_due
+from app.services.context import Services
+from app.services.evaluate import evaluate, extract
+from app.services.views import DeliveryView, IntakeView
+from app.store import audit, deliveries, organisation, plans, records
+from app.store.tables import Connection, Dataset, Delivery
+from connectors.contract import Changed, Connector, Event, Ignored, InboundDelivery, Pushed
+from connectors.errors import ConnectorError
+
+log = structlog.get_logger(__name__)
+
+#: How many deliveries one transaction applies.
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    delivery_id: int
+    dataset: Dataset
+    outcome: str
+    reason: str | None = None
+    event: dict[str, Any] | None = None
+
+
+async def apply_pending(services: Services, *, limit: int = BATCH) -> int:
+    """Apply the oldest waiting deliveries, at most `limit`; returns how many were looked at (0: none wait)."""
+    async with services.database.reading() as session:
+        waiting = await deliveries.pending_deliveries(session, limit)
+        if not waiting:
+            return 0
+        ids = {delivery.connection_id for delivery in waiting}
+        connections = await organisation.connections_by_id(session, ids)
+        datasets = await organisation.event_datasets(session, ids)
+        settled = await deliveries.settled_datasets(session, [delivery.id for delivery in waiting])
+    fed: dict[int, list[Dataset]] = defaultdict(list)
+    for dataset in datasets:
+        fed[dataset.connection_id].append(dataset)
+    outcomes: list[_Outcome] = []
+    hints: set[int] = set()
+    for delivery in waiting:
+        connection, _ = connections[delivery.connection_id]
+        targets = [item for item in fed[connection.id] if (delivery.id, item.id) not in settled]
+        found, is_hint = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
+        outcomes.extend(found)
+        if is_hint:
+            hints.add(connection.id)
+    now = services.clock()
+    async with services.database.writing() as session:
+        await _write(session, waiting, outcomes, hints, now)
+    return len(waiting)
+
+
+async def _write(
+    session: AsyncSession, waiting: list[Delivery], outcomes: list[_Outcome], hints: set[int], now: datetime
+) -> None:
+    held = await records.lock_datasets(session, {outcome.dataset.id for outcome in outcomes})
+    # A dataset whose rules changed since they were evaluated: its deliveries stay in line and are judged again.
+    stale = {
+        outcome.delivery_id
+        for outcome in outcomes
+        if held.get(outcome.dataset.id) is None or held[outcome.dataset.id].version != outcome.dataset.version
+    }
+    taken = await deliveries.take_pending(session, {item.id for item in waiting} - stale)
+    written = [outcome for outcome in outcomes if outcome.delivery_id in taken]
+    changed = await records.append_events(
+        session, [outcome.event | {"recorded_at": now} for outcome in written if outcome.event is not None]
+    )
+    await deliveries.append_intakes(
+        session,
+        [
+            {
+                "delivery_id": outcome.delivery_id,
+                "dataset_id": outcome.dataset.id,
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+                "recorded_at": now,
+            }
+            for outcome in written
+        ],
+    )
+    accepted: dict[int, datetime] = {}
+    for delivery in waiting:
+        if delivery.id in taken:
+            newest = accepted.get(delivery.connection_id, delivery.received_at)
+            accepted[delivery.connection_id] = max(newest, delivery.received_at)
+    await organisation.note_deliveries(session, accepted)
+    if hints:
+        await plans.make_connections_due(session, hints, now)
+    touched: set[int] = set()
+    for dataset_id in sorted({dataset_id for dataset_id, _ in changed}):
+        entities = {entity for owner, entity in changed if owner == dataset_id}
+        touched |= await extract(session, held[dataset_id], entities, now=now)
+    if touched:
+        await evaluate(session, touched, now=now)
+        await freeze_due(session, now=now)
+
+
+def _judge(
+    connector: Connector | None, connection: Connection, delivery: Delivery, targets: list[Dataset]
+) -> tuple[list[_Outcome], bool]:
+    """What one delivery means for each dataset it feeds, and whether it only hints that something changed."""
+
+    def everywhere(outcome: str, reason: str) -> list[_Outcome]:
+        return [_Outcome(delivery.id, dataset, outcome, reason) for dataset in targets]
+
+    if connector is None or connector.parse is None:
+        return everywhere("dead", f"The connector {connection.connector} does not take webhooks."), False
+    inbound = InboundDelivery(
+        headers=tuple((name, value) for name, value in delivery.headers),
+        body=delivery.body,
+        received_at=delivery.received_at,
+    )
+    try:
+        parsed = connector.parse(connector.config.model_validate(connection.spec), inbound)
+    except ConnectorError as error:
+        return everywhere("dead", str(error)), False
+    except Exception as error:
+        log.exception("delivery.parse_crashed", delivery=delivery.id)
+        return everywhere("dead", f"The connector failed on it ({type(error).__name__})."), False
+    if isinstance(parsed, Ignored):
+        return everywhere("ignored", parsed.reason), False
+    if isinstance(parsed, Changed):
+        return everywhere("applied", "It says that something changed: the dataset is read again."), True
+    if isinstance(parsed, Pushed):
+        return everywhere("dead", "This kind of delivery is not supported yet."), False
+    return [_judge_event(delivery, dataset, parsed) for dataset in targets], False
+
+
+def _judge_event(delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcome:
+    try:
+        accepted = rules_of(dataset).accept(
+            key=delivery.dedupe_key,
+            body=parsed.body,
+            headers=parsed.headers,
+            received_at=delivery.received_at,
+            order=delivery.id,
+        )
+    except RuleError as error:
+        return _Outcome(delivery.id, dataset, "dead", str(error))
+    except Exception as error:
+        log.exception("delivery.rules_crashed", delivery=delivery.id, dataset=dataset.id)
+        return _Outcome(delivery.id, dataset, "dead", f"The dataset's rules failed on it ({type(error).__name__}).")
+    if isinstance(accepted, Rejected):
+        return _Outcome(delivery.id, dataset, "ignored", accepted.reason)
+    event = {
+        "dataset_id": dataset.id,
+        "delivery_id": delivery.id,
+        "entity": accepted.entity,
+        "key": accepted.key,
+        "at": accepted.at,
+        "at_is_receipt": accepted.at_is_receipt,
+        "event": accepted.event,
+        "body": accepted.body,
+        "headers": dict(accepted.headers),
+        "link": accepted.link,
+    }
+    return _Outcome(delivery.id, dataset, "applied", event=event)
+
+
+def rules_of(dataset: Dataset) -> DatasetRules:
+    """A dataset's rules, compiled once per version."""
+    return _rules(dataset.id, dataset.version, _Spec(dataset.spec))
+
+
+class _Spec:
+    """A dict that a cache can take: the key is the dataset's version, not the content."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Spec) and self.spec == other.spec
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=1024)
+def _rules(_dataset_id: int, _version: int, spec: _Spec) -> DatasetRules:
+    return compile_dataset(DatasetSpec.model_validate(spec.spec))
+
+
+async def replay(services: Services, delivery_id: int, actor: str) -> DeliveryView | None:
+    """Put one delivery back in line for all its datasets; applying it again has no second effect."""
+    async with services.database.writing() as session:
+        found = await deliveries.list_deliveries(session, delivery_id=delivery_id, limit=1)
+        if not found:
+            return None
+        delivery, connection, _ = found[0]
+        await deliveries.reopen_deliveries(session, connection_id=delivery.connection_id, delivery_id=delivery_id)
+        await audit.append(
+            session,
+            at=services.clock(),
+            actor=actor,
+            action="replay",
+            object_kind="delivery",
+            object_id=f"{connection}#{delivery_id}",
+        )
+    await services.queue.deliveries()
+    async with services.database.reading() as session:
+        return (await delivery_views(session, delivery_id=delivery_id, limit=1))[0]
+
+
+async def delivery_views(
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    connection: str | None = None,
+    outcome: str | None = None,
+    delivery_id: int | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[DeliveryView]:
+    """Deliveries newest first, with what became of each."""
+    rows = await deliveries.list_deliveries(
+        session,
+        team=team,
+        connection=connection,
+        outcome=outcome,
+        delivery_id=delivery_id,
+        before=before,
+        limit=limit,
+    )
+    intakes: dict[int, list[IntakeView]] = defaultdict(list)
+    for intake, dataset in await deliveries.intakes_of(session, [row[0].id for row in rows]):
+        intakes[intake.delivery_id].append(
+            IntakeView(dataset=dataset, outcome=intake.outcome, reason=intake.reason)  # type: ignore[arg-type]
+        )
+    return [
+        DeliveryView(
+            id=delivery.id,
+            connection=name,
+            received_at=delivery.received_at,
+            dedupe_key=delivery.dedupe_key,
+            size=size,
+            outcome=_overall(delivery, intakes[delivery.id]),  # type: ignore[arg-type]
+            conflicts=delivery.conflicts,
+            intakes=intakes[delivery.id],
+        )
+        for delivery, name, size in rows
+    ]
+
+
+def _overall(delivery: Delivery, intakes: list[IntakeView]) -> str:
+    if delivery.is_pending:
+        return "pending"
+    outcomes = {intake.outcome for intake in intakes}
+    return next((word for word in ("dead", "applied", "ignored") if word in outcomes), "ignored")

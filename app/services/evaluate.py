@@ -1,0 +1,263 @@
+"""From what is kept to numbers: changed entities → facts → samples, for the metrics they touch and no other."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.aggregate import aggregate, ratio
+from app.domain.window import TimeSpan
+from app.services.definitions import Definition, definition_of, team_cycle
+from app.store import facts as fact_store
+from app.store import organisation, records, samples
+from app.store.organisation import RevisedMetric
+from app.store.tables import Dataset, Sample
+
+#: A metric is evaluated at least this often, whatever its window does.
+LONGEST_REST = timedelta(hours=1)
+#: How many entities are extracted between two looks at the event loop.
+ENTITY_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A metric's value at a moment: None is unknown, with the reason. `sample_size` counts what went in."""
+
+    value: Decimal | None
+    reason: str | None
+    window: TimeSpan
+    observed_at: datetime
+    sample_size: int | None = None
+    numerator: Decimal | None = None
+    denominator: Decimal | None = None
+    quality: str = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class PartValue:
+    value: Decimal | None
+    reason: str | None
+    sample_size: int | None
+    observed_at: datetime | None
+    quality: str = "measured"
+
+
+async def extract(session: AsyncSession, dataset: Dataset, entities: Collection[str], *, now: datetime) -> set[int]:
+    """Re-extract the facts of these entities for every metric that reads the dataset; the caller holds the dataset's
+    lock. Returns the metrics whose facts changed."""
+    parts = await organisation.live_parts(session, [dataset.id])
+    if not parts or not entities:
+        return set()
+    touched: set[int] = set()
+    revised = await organisation.revised_metrics(session, {metric_id for _, metric_id in parts})
+    building = await organisation.revised_metrics(session, {metric_id for _, metric_id in parts}, building=True)
+    definitions = {item.revision.id: definition_of(item.revision) for item in (*revised.values(), *building.values())}
+    names = sorted(entities)
+    for start in range(0, len(names), ENTITY_BATCH):
+        batch = names[start : start + ENTITY_BATCH]
+        for part, metric_id in parts:
+            if await extract_part(
+                session, dataset, batch, definitions[part.revision_id], part.revision_id, part.part, now
+            ):
+                touched.add(metric_id)
+        await asyncio.sleep(0)
+    return touched
+
+
+async def extract_part(
+    session: AsyncSession,
+    dataset: Dataset,
+    entities: Collection[str],
+    definition: Definition,
+    revision_id: int,
+    part: str,
+    now: datetime,
+) -> bool:
+    """Replace the facts of some entities for one part of one revision; whether any changed."""
+    extraction = definition.extractions[part]
+    found = []
+    if dataset.shape == "events":
+        for events in (await records.event_histories(session, dataset.id, entities)).values():
+            found.extend(extraction.facts(events))
+    else:
+        for entity in (await records.entity_histories(session, dataset.id, entities)).values():
+            found.extend(extraction.facts(entity))
+    return await fact_store.replace_facts(session, revision_id, part, entities, found, now=now)
+
+
+async def compute(
+    session: AsyncSession,
+    revised: RevisedMetric,
+    *,
+    cycle: str,
+    as_of: datetime,
+    known_at: datetime | None = None,
+    measured_for: str | None = None,
+) -> Computed:
+    """The value of a metric true at `as_of`, as known at `known_at` (None: now). `cycle` is the asking key result's
+    where the window needs one; `measured_for` names the measurements of a past period (a baseline's)."""
+    definition = definition_of(revised.revision)
+    span = team_cycle(revised.team, cycle).span if cycle else None
+    window = definition.window(as_of, span)
+    values: dict[str, PartValue] = {}
+    for part in definition.spec.parts():
+        values[part] = await _part_value(
+            session, revised, definition, part, window, cycle=measured_for or cycle, as_of=as_of, known_at=known_at
+        )
+    observed = [value.observed_at for value in values.values() if value.observed_at is not None]
+    observed_at = min(observed) if observed else as_of
+    if definition.spec.ratio is None:
+        (only,) = values.values()
+        return Computed(only.value, only.reason, window, observed_at, only.sample_size, quality=only.quality)
+    good, total = values["good"], values["total"]
+    if good.value is None or total.value is None:
+        return Computed(None, good.reason or total.reason, window, observed_at)
+    value = ratio(good.value, total.value, percent=definition.spec.unit == "percent")
+    reason = "division by zero: the total is 0" if value is None else None
+    least = definition.spec.min_samples
+    if value is not None and least is not None and total.sample_size is not None and total.sample_size < least:
+        value, reason = None, f"{total.sample_size} of at least {least} samples"
+    return Computed(
+        value,
+        reason,
+        window,
+        observed_at,
+        total.sample_size,
+        good.value,
+        total.value,
+        total.quality if good.quality == "measured" else good.quality,
+    )
+
+
+async def _part_value(
+    session: AsyncSession,
+    revised: RevisedMetric,
+    definition: Definition,
+    part: str,
+    window: TimeSpan,
+    *,
+    cycle: str,
+    as_of: datetime,
+    known_at: datetime | None,
+) -> PartValue:
+    if part in definition.extractions:
+        return await _facts_value(session, revised, definition, part, window, as_of=as_of, known_at=known_at)
+    if definition.spec.manual is not None:
+        asserted = await samples.latest_asserted(session, revised.metric.id, as_of=as_of, known_at=known_at)
+        if asserted is None:
+            return PartValue(None, "no value has been asserted", None, None)
+        return PartValue(asserted.value, None, None, asserted.effective_at, "asserted")
+    row = revised.parts[part]
+    moves_by_period = definition.spec.window not in ("now", "all") and not hasattr(definition.spec.window, "trailing")
+    measured = await samples.latest_measurement(
+        session,
+        row.query_digest or "",
+        cycle,
+        as_of=as_of,
+        known_at=known_at,
+        window=(window.start, window.end) if moves_by_period else None,
+    )
+    if measured is None:
+        return PartValue(None, "not measured yet", None, None)
+    return PartValue(
+        measured.value, measured.reason, None, measured.observed_at, "measured" if measured.is_exact else "estimated"
+    )
+
+
+async def _facts_value(
+    session: AsyncSession,
+    revised: RevisedMetric,
+    definition: Definition,
+    part: str,
+    window: TimeSpan,
+    *,
+    as_of: datetime,
+    known_at: datetime | None,
+) -> PartValue:
+    bounds = fact_store.Window(window.start, window.end, as_of, known_at)
+    found = await fact_store.values_in(session, revised.revision.id, part, bounds)
+    how = definition.aggregate_of(part)
+    if how == "distinct":
+        value: Decimal | None = Decimal(len({group for _, group in found}))
+    else:
+        value = aggregate(how, [number for number, _ in found], divisor=definition.divisor)
+    reason = "no records in the window" if value is None else None
+    least = definition.spec.min_samples
+    if least is not None and definition.spec.ratio is None and len(found) < least:
+        value, reason = None, f"{len(found)} of at least {least} samples"
+    return PartValue(value, reason, len(found), as_of)
+
+
+async def evaluate(session: AsyncSession, metric_ids: Collection[int], *, now: datetime) -> set[int]:
+    """Compute these metrics at `now`, append a sample where the value differs from the current one, and set when the
+    clock alone will move them. Returns the metrics with a new sample."""
+    revised = await organisation.revised_metrics(session, metric_ids)
+    cycles = await organisation.cycles_of_metrics(session, metric_ids)
+    current = await samples.current_samples(session, metric_ids)
+    changed: set[int] = set()
+    for metric_id, item in revised.items():
+        definition = definition_of(item.revision)
+        edges = [now + LONGEST_REST]
+        for cycle in _cycles_to_evaluate(item, definition, cycles.get(metric_id, set()), now):
+            computed = await compute(session, item, cycle=cycle, as_of=now)
+            span = team_cycle(item.team, cycle).span if cycle else None
+            edge = definition.next_edge(now, span)
+            if edge is not None:
+                edges.append(edge)
+            before = current.get((metric_id, cycle))
+            if before is not None and _is_same(before, item, computed):
+                continue
+            await samples.append_sample(session, _sample(item, cycle, computed, before, now))
+            changed.add(metric_id)
+        item.metric.next_evaluation_at = min(edges)
+    await session.flush()
+    return changed
+
+
+def _cycles_to_evaluate(item: RevisedMetric, definition: Definition, asked: set[str], now: datetime) -> list[str]:
+    if not definition.spec.needs_cycle:
+        return [""]
+    return sorted(name for name in asked if _is_running(team_cycle(item.team, name).span, now))
+
+
+def _is_running(span: TimeSpan, now: datetime) -> bool:
+    # A cycle's last sample may be due just after its end; a later one would be a restatement.
+    return span.start is None or span.start <= now
+
+
+def _is_same(before: Sample, item: RevisedMetric, computed: Computed) -> bool:
+    return (
+        before.revision_id == item.revision.id
+        and before.value == computed.value
+        and before.reason == computed.reason
+        and before.sample_size == computed.sample_size
+        and before.numerator == computed.numerator
+        and before.denominator == computed.denominator
+        and before.quality == computed.quality
+        and (before.window_start, before.window_end) == (computed.window.start, computed.window.end)
+    )
+
+
+def _sample(item: RevisedMetric, cycle: str, computed: Computed, before: Sample | None, now: datetime) -> Sample:
+    window = (computed.window.start, computed.window.end)
+    restates = before is not None and (before.window_start, before.window_end) == window
+    return Sample(
+        metric_id=item.metric.id,
+        revision_id=item.revision.id,
+        cycle=cycle,
+        window_start=window[0],
+        window_end=window[1],
+        value=computed.value,
+        reason=computed.reason,
+        sample_size=computed.sample_size,
+        numerator=computed.numerator,
+        denominator=computed.denominator,
+        quality=computed.quality,
+        observed_at=computed.observed_at,
+        measured_at=now,
+        recorded_at=now,
+        supersedes=before.id if before is not None and restates else None,
+    )

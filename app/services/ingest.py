@@ -1,0 +1,74 @@
+"""The durable write behind a webhook's 202: concurrent deliveries share one commit, and memory is bounded.
+
+One batch is in flight at a time; what arrives meanwhile forms the next. A future resolves after the commit, never
+before. The queue to the workers has no part in it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from app.store.database import Database, is_unavailable
+from app.store.deliveries import NewDelivery, Stored, append_deliveries
+
+#: Deliveries that may wait for a commit at once; beyond it the door answers 503 with Retry-After.
+MAX_WAITING = 2_000
+#: Rows in one multi-row INSERT.
+MAX_BATCH = 128
+
+
+class StoreBusyError(Exception):
+    """Too many deliveries wait already: the sender is to try again in a moment."""
+
+
+class StoreAwayError(Exception):
+    """The database is away, full or restarting: nothing was stored."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    delivery: NewDelivery
+    answer: "asyncio.Future[Stored]"
+
+
+class DeliveryWriter:
+    """Stores deliveries durably by group commit. One per process, on that process's event loop."""
+
+    def __init__(self, database: Database, *, max_waiting: int = MAX_WAITING) -> None:
+        self._database = database
+        self._max_waiting = max_waiting
+        self._waiting: list[_Waiting] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def store(self, delivery: NewDelivery) -> Stored:
+        """Return once `delivery` is committed. Raises StoreBusyError at the bound, StoreAwayError where the commit
+        failed for want of a store."""
+        if self._closed or len(self._waiting) >= self._max_waiting:
+            raise StoreBusyError
+        answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(delivery, answer))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        return await answer
+
+    async def close(self) -> None:
+        """Commit what waits and take no more."""
+        self._closed = True
+        if self._flushing is not None:
+            await asyncio.gather(self._flushing, return_exceptions=True)
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            try:
+                async with self._database.writing() as session:
+                    stored = await append_deliveries(session, [waiting.delivery for waiting in batch])
+            except Exception as error:
+                for waiting in batch:
+                    if not waiting.answer.done():
+                        away = is_unavailable(error)
+                        waiting.answer.set_exception(StoreAwayError() if away else error)
+                continue
+            for waiting, outcome in zip(batch, stored, strict=True):
+                if not waiting.answer.done():  # the sender may have gone
+                    waiting.answer.set_result(outcome)

@@ -1,0 +1,229 @@
+"""Deliveries, their place in line, and what became of them for each dataset."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.store.tables import Connection, Dataset, Delivery, Intake, Team
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A verified webhook, as bytes. `digest` is of the body; `dedupe_key` the sender's id, or that digest."""
+
+    connection_id: int
+    dedupe_key: str
+    digest: str
+    received_at: datetime
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store made of it: `is_new` False for a redelivery, `is_conflict` where its body differs."""
+
+    id: int
+    is_new: bool
+    is_conflict: bool
+
+
+def upsert(session: AsyncSession, table: Any) -> Any:
+    """An INSERT that knows `ON CONFLICT`, in the session's dialect."""
+    dialect = session.get_bind().dialect.name
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+async def append_deliveries(session: AsyncSession, batch: Sequence[NewDelivery]) -> list[Stored]:
+    """Store a batch in one statement, redeliveries having no effect; one `Stored` each, in order."""
+    rows = [
+        {
+            "connection_id": new.connection_id,
+            "dedupe_key": new.dedupe_key,
+            "digest": new.digest,
+            "received_at": new.received_at,
+            "headers": [list(pair) for pair in new.headers],
+            "body": new.body,
+            "is_pending": True,
+            "conflicts": 0,
+        }
+        for new in batch
+    ]
+    statement = (
+        upsert(session, Delivery)
+        .values(rows)
+        .on_conflict_do_nothing(index_elements=["connection_id", "dedupe_key"])
+        .returning(col(Delivery.id), col(Delivery.connection_id), col(Delivery.dedupe_key))
+    )
+    created = {(row[1], row[2]): row[0] for row in await session.execute(statement)}
+    known: dict[tuple[int, str], tuple[int, str]] = {}
+    if len(created) < len(batch):
+        keys = {(new.connection_id, new.dedupe_key) for new in batch}
+        found = await session.execute(
+            select(col(Delivery.connection_id), col(Delivery.dedupe_key), col(Delivery.id), col(Delivery.digest)).where(
+                tuple_(col(Delivery.connection_id), col(Delivery.dedupe_key)).in_(keys)
+            )
+        )
+        known = {(row[0], row[1]): (row[2], row[3]) for row in found}
+    answers = []
+    conflicts: dict[int, int] = {}
+    for new in batch:
+        key = (new.connection_id, new.dedupe_key)
+        if key in created:
+            identity = created.pop(key)  # a second one of the same batch is a redelivery
+            if key not in known:
+                known[key] = (identity, new.digest)
+            answers.append(Stored(identity, True, False))
+            continue
+        identity, digest = known[key]
+        is_conflict = digest != new.digest
+        if is_conflict:
+            conflicts[identity] = conflicts.get(identity, 0) + 1
+        answers.append(Stored(identity, False, is_conflict))
+    for identity, count in conflicts.items():
+        await session.execute(
+            update(Delivery).where(col(Delivery.id) == identity).values(conflicts=col(Delivery.conflicts) + count)
+        )
+    return answers
+
+
+async def pending_deliveries(session: AsyncSession, limit: int, *, after: int = 0) -> list[Delivery]:
+    """The oldest deliveries that wait to be applied."""
+    found = await session.scalars(
+        select(Delivery)
+        .where(col(Delivery.is_pending).is_(True), col(Delivery.id) > after)
+        .order_by(col(Delivery.id))
+        .limit(limit)
+    )
+    return list(found)
+
+
+async def take_pending(session: AsyncSession, ids: Collection[int]) -> set[int]:
+    """Mark deliveries as applied; returns those that still waited: one effect, whoever else tries."""
+    taken = await session.scalars(
+        update(Delivery)
+        .where(col(Delivery.id).in_(ids), col(Delivery.is_pending).is_(True))
+        .values(is_pending=False)
+        .returning(col(Delivery.id))
+    )
+    return set(taken)
+
+
+async def settled_datasets(session: AsyncSession, delivery_ids: Collection[int]) -> set[tuple[int, int]]:
+    """The (delivery, dataset) pairs that already have an outcome."""
+    found = await session.execute(
+        select(col(Intake.delivery_id), col(Intake.dataset_id)).where(col(Intake.delivery_id).in_(delivery_ids))
+    )
+    return {(row[0], row[1]) for row in found}
+
+
+async def append_intakes(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Write outcomes: delivery_id, dataset_id, outcome, reason, recorded_at."""
+    if rows:
+        await session.execute(insert(Intake), rows)
+
+
+async def reopen_deliveries(
+    session: AsyncSession,
+    *,
+    connection_id: int,
+    dataset_id: int | None = None,
+    delivery_id: int | None = None,
+    outcomes: Collection[str] | None = None,
+) -> int:
+    """Put deliveries back in line, for one dataset or all, one delivery or all; returns how many."""
+    chosen = select(col(Delivery.id)).where(col(Delivery.connection_id) == connection_id)
+    if delivery_id is not None:
+        chosen = chosen.where(col(Delivery.id) == delivery_id)
+    if outcomes is not None:
+        matching = select(col(Intake.delivery_id)).where(col(Intake.outcome).in_(outcomes))
+        chosen = chosen.where(col(Delivery.id).in_(matching))
+    dropped = delete(Intake).where(col(Intake.delivery_id).in_(chosen))
+    if dataset_id is not None:
+        dropped = dropped.where(col(Intake.dataset_id) == dataset_id)
+    if outcomes is not None:
+        dropped = dropped.where(col(Intake.outcome).in_(outcomes))
+    ids = list(await session.scalars(chosen))
+    await session.execute(dropped)
+    for start in range(0, len(ids), 5000):
+        await session.execute(
+            update(Delivery).where(col(Delivery.id).in_(ids[start : start + 5000])).values(is_pending=True)
+        )
+    return len(ids)
+
+
+async def count_pending(session: AsyncSession) -> int:
+    """How many deliveries wait."""
+    return await session.scalar(select(func.count()).where(col(Delivery.is_pending).is_(True))) or 0
+
+
+async def list_deliveries(
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    connection: str | None = None,
+    outcome: str | None = None,
+    delivery_id: int | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[tuple[Delivery, str, int]]:
+    """Deliveries newest first with `team/connection` and their size; bodies are not loaded."""
+    query = (
+        select(Delivery, col(Team.name), col(Connection.name), func.length(col(Delivery.body)))
+        .join(Connection, col(Connection.id) == col(Delivery.connection_id))
+        .join(Team, col(Team.id) == col(Connection.team_id))
+        .order_by(col(Delivery.id).desc())
+        .limit(limit)
+    )
+    if team is not None:
+        query = query.where(col(Team.name) == team)
+    if connection is not None:
+        query = query.where(col(Connection.name) == connection)
+    if delivery_id is not None:
+        query = query.where(col(Delivery.id) == delivery_id)
+    if before is not None:
+        query = query.where(col(Delivery.id) < before)
+    if outcome == "pending":
+        query = query.where(col(Delivery.is_pending).is_(True))
+    elif outcome is not None:
+        matching = select(col(Intake.delivery_id)).where(col(Intake.outcome) == outcome)
+        query = query.where(col(Delivery.id).in_(matching))
+    return [(row[0], f"{row[1]}/{row[2]}", row[3]) for row in await session.execute(query)]
+
+
+async def intakes_of(session: AsyncSession, delivery_ids: Collection[int]) -> list[tuple[Intake, str]]:
+    """The outcomes of deliveries with the dataset's name."""
+    found = await session.execute(
+        select(Intake, col(Dataset.name))
+        .join(Dataset, col(Dataset.id) == col(Intake.dataset_id))
+        .where(col(Intake.delivery_id).in_(delivery_ids))
+        .order_by(col(Dataset.name))
+    )
+    return [(row[0], row[1]) for row in found]
+
+
+async def count_outcomes(session: AsyncSession, connection_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """By connection: how many deliveries wait (`pending`) and how many outcomes of each kind there are."""
+    counts: dict[int, dict[str, int]] = {}
+    waiting = await session.execute(
+        select(col(Delivery.connection_id), func.count())
+        .where(col(Delivery.connection_id).in_(connection_ids), col(Delivery.is_pending).is_(True))
+        .group_by(col(Delivery.connection_id))
+    )
+    for connection_id, count in waiting:
+        counts.setdefault(connection_id, {})["pending"] = count
+    settled = await session.execute(
+        select(col(Delivery.connection_id), col(Intake.outcome), func.count())
+        .join(Intake, col(Intake.delivery_id) == col(Delivery.id))
+        .where(col(Delivery.connection_id).in_(connection_ids))
+        .group_by(col(Delivery.connection_id), col(Intake.outcome))
+    )
+    for connection_id, outcome, count in settled:
+        counts.setdefault(connection_id, {})[outcome] = count
+    return counts

@@ -1,0 +1,152 @@
+"""Facts on both time axes: appended, closed when superseded, never changed."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain import records as domain
+from app.store.tables import Fact
+
+_IN = 500
+_CONTENT = ("at", "value", "reason", "valid_from", "valid_to", "label", "link", "group", "since")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What to read facts for: half-open `[start, end)`, true at `as_of`, as known at `known_at` (None: now)."""
+
+    start: datetime | None
+    end: datetime | None
+    as_of: datetime
+    known_at: datetime | None = None
+
+
+def _content(fact: Any) -> tuple[Any, ...]:
+    return (fact.part, fact.subject, *(getattr(fact, name) for name in _CONTENT))
+
+
+async def replace_facts(
+    session: AsyncSession,
+    revision_id: int,
+    part: str,
+    entities: Collection[str],
+    facts: Iterable[domain.Fact],
+    *,
+    now: datetime,
+) -> bool:
+    """Make `facts` what is known from `now` on of these entities; what did not change is left as it is.
+    Returns whether anything changed."""
+    current: dict[str, list[Fact]] = defaultdict(list)
+    names = list(entities)
+    for start in range(0, len(names), _IN):
+        query = select(Fact).where(
+            col(Fact.revision_id) == revision_id,
+            col(Fact.part) == part,
+            col(Fact.entity).in_(names[start : start + _IN]),
+            col(Fact.recorded_to).is_(None),
+        )
+        for row in await session.scalars(query):
+            current[row.entity].append(row)
+    kept = {_content(row): row.id for rows in current.values() for row in rows}
+    added: list[dict[str, Any]] = []
+    for fact in facts:
+        content = _content(fact)
+        if kept.pop(content, None) is not None:
+            continue
+        shared = {"revision_id": revision_id, "part": part, "recorded_from": now, "recorded_to": None}
+        added.append(
+            shared | {"entity": fact.entity, "subject": fact.subject} | {name: getattr(fact, name) for name in _CONTENT}
+        )
+    closed = list(kept.values())
+    for start in range(0, len(closed), _IN):
+        await session.execute(update(Fact).where(col(Fact.id).in_(closed[start : start + _IN])).values(recorded_to=now))
+    for start in range(0, len(added), _IN):
+        await session.execute(insert(Fact), added[start : start + _IN])
+    return bool(closed or added)
+
+
+async def delete_facts(session: AsyncSession, revision_id: int) -> None:
+    """Drop the facts of a revision whose building is started over."""
+    await session.execute(delete(Fact).where(col(Fact.revision_id) == revision_id))
+
+
+def _known(window: Window) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = [
+        or_(col(Fact.valid_from).is_(None), col(Fact.valid_from) <= window.as_of),
+        or_(col(Fact.valid_to).is_(None), col(Fact.valid_to) > window.as_of),
+    ]
+    if window.known_at is None:
+        clauses.append(col(Fact.recorded_to).is_(None))
+    else:
+        clauses.append(col(Fact.recorded_from) <= window.known_at)
+        clauses.append(or_(col(Fact.recorded_to).is_(None), col(Fact.recorded_to) > window.known_at))
+    return clauses
+
+
+def _inside(window: Window) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = [col(Fact.at).is_not(None)]
+    if window.start is not None:
+        clauses.append(col(Fact.at) >= window.start)
+    if window.end is not None:
+        clauses.append(col(Fact.at) < window.end)
+    return clauses
+
+
+async def values_in(
+    session: AsyncSession, revision_id: int, part: str, window: Window
+) -> list[tuple[Decimal, str | None]]:
+    """The (value, group) of every fact that counts, in order of moment."""
+    query = (
+        select(col(Fact.value), col(Fact.group))
+        .where(
+            col(Fact.revision_id) == revision_id,
+            col(Fact.part) == part,
+            col(Fact.value).is_not(None),
+            *_inside(window),
+            *_known(window),
+        )
+        .order_by(col(Fact.at), col(Fact.subject))
+    )
+    return [(row[0], row[1]) for row in await session.execute(query) if row[0] is not None]
+
+
+async def facts_in(
+    session: AsyncSession, revision_id: int, part: str, window: Window, *, included: bool, limit: int
+) -> Sequence[Fact]:
+    """Facts in the number, or (with `included=False`) those left out of it: the ones with a reason whose moment lies
+    in the window or that have none."""
+    query = select(Fact).where(col(Fact.revision_id) == revision_id, col(Fact.part) == part, *_known(window))
+    query = query.where(*_included(window)) if included else query.where(_excluded(window))
+    return list(await session.scalars(query.order_by(col(Fact.at), col(Fact.subject), col(Fact.id)).limit(limit)))
+
+
+async def count_facts(session: AsyncSession, revision_id: int, part: str, window: Window) -> tuple[int, dict[str, int]]:
+    """How many facts count, and how many are left out for each reason."""
+    base = select(func.count()).where(col(Fact.revision_id) == revision_id, col(Fact.part) == part, *_known(window))
+    included = await session.scalar(base.where(*_included(window))) or 0
+    reasons = await session.execute(
+        select(col(Fact.reason), func.count())
+        .where(col(Fact.revision_id) == revision_id, col(Fact.part) == part, *_known(window), _excluded(window))
+        .group_by(col(Fact.reason))
+        .order_by(func.count().desc(), col(Fact.reason))
+    )
+    return included, {row[0]: row[1] for row in reasons if row[0] is not None}
+
+
+def _included(window: Window) -> list[ColumnElement[bool]]:
+    return [col(Fact.value).is_not(None), *_inside(window)]
+
+
+def _excluded(window: Window) -> ColumnElement[bool]:
+    inside = _inside(window)[1:]
+    clause: ColumnElement[bool] = col(Fact.reason).is_not(None)
+    for bound in inside:
+        clause = clause & or_(col(Fact.at).is_(None), bound)
+    return clause

@@ -1,0 +1,448 @@
+"""The organisation's words and configuration: teams, connections, datasets, metrics, objectives, key results."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.store.tables import (
+    Connection,
+    Dataset,
+    KeyResult,
+    Metric,
+    MetricPart,
+    MetricRevision,
+    Objective,
+    Plan,
+    Sample,
+    Team,
+)
+from app.store.tables import CurrentSample as Current
+
+
+@dataclass(slots=True)
+class TeamRows:
+    """Everything a team has configured, by name. `metrics` holds named ones, `inline_metrics` those of a key result;
+    `objectives` and `key_results` the current instances only."""
+
+    team: Team
+    connections: dict[str, Connection] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    inline_metrics: dict[str, Metric] = field(default_factory=dict)
+    objectives: dict[str, Objective] = field(default_factory=dict)
+    key_results: dict[str, KeyResult] = field(default_factory=dict)
+
+
+async def get_team(session: AsyncSession, name: str) -> Team | None:
+    return (await session.scalars(select(Team).where(col(Team.name) == name))).first()
+
+
+async def lock_team(session: AsyncSession, name: str) -> Team | None:
+    """The team, held until the transaction ends: one change of its configuration at a time."""
+    return (await session.scalars(select(Team).where(col(Team.name) == name).with_for_update())).first()
+
+
+async def list_teams(session: AsyncSession, *, after: str = "", limit: int = 1000) -> list[Team]:
+    query = select(Team).where(col(Team.name) > after).order_by(col(Team.name)).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def load_team(session: AsyncSession, team: Team) -> TeamRows:
+    """The team's rows, in the order they were written down."""
+    rows = TeamRows(team)
+    for connection in await session.scalars(
+        select(Connection).where(col(Connection.team_id) == team.id).order_by(col(Connection.id))
+    ):
+        rows.connections[connection.name] = connection
+    for dataset in await session.scalars(
+        select(Dataset).where(col(Dataset.team_id) == team.id).order_by(col(Dataset.id))
+    ):
+        rows.datasets[dataset.name] = dataset
+    for metric in await session.scalars(select(Metric).where(col(Metric.team_id) == team.id).order_by(col(Metric.id))):
+        (rows.inline_metrics if metric.is_inline else rows.metrics)[metric.name] = metric
+    for objective in await session.scalars(
+        select(Objective)
+        .where(col(Objective.team_id) == team.id, col(Objective.is_current).is_(True))
+        .order_by(col(Objective.position), col(Objective.id))
+    ):
+        rows.objectives[objective.name] = objective
+    for key_result in await session.scalars(
+        select(KeyResult)
+        .where(col(KeyResult.team_id) == team.id, col(KeyResult.is_current).is_(True))
+        .order_by(col(KeyResult.position), col(KeyResult.id))
+    ):
+        rows.key_results[key_result.name] = key_result
+    return rows
+
+
+async def get_connection(session: AsyncSession, team: str, name: str) -> tuple[Connection, Team] | None:
+    query = (
+        select(Connection, Team)
+        .join(Team, col(Team.id) == col(Connection.team_id))
+        .where(col(Team.name) == team, col(Connection.name) == name)
+    )
+    row = (await session.execute(query)).first()
+    return None if row is None else (row[0], row[1])
+
+
+async def connections_by_id(session: AsyncSession, ids: Collection[int]) -> dict[int, tuple[Connection, Team]]:
+    query = (
+        select(Connection, Team).join(Team, col(Team.id) == col(Connection.team_id)).where(col(Connection.id).in_(ids))
+    )
+    return {row[0].id: (row[0], row[1]) for row in await session.execute(query)}
+
+
+async def list_connections(
+    session: AsyncSession, *, team: str | None = None, after: int = 0, limit: int = 1000
+) -> list[tuple[Connection, Team]]:
+    query = (
+        select(Connection, Team)
+        .join(Team, col(Team.id) == col(Connection.team_id))
+        .where(col(Connection.id) > after)
+        .order_by(col(Connection.id))
+        .limit(limit)
+    )
+    if team is not None:
+        query = query.where(col(Team.name) == team)
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def note_deliveries(session: AsyncSession, received: Mapping[int, datetime]) -> None:
+    """The newest accepted delivery of connections; an older one never overwrites a newer one."""
+    for connection_id, moment in received.items():
+        await session.execute(
+            update(Connection)
+            .where(
+                col(Connection.id) == connection_id,
+                or_(col(Connection.last_delivery_at).is_(None), col(Connection.last_delivery_at) < moment),
+            )
+            .values(last_delivery_at=moment)
+        )
+
+
+async def event_datasets(session: AsyncSession, connection_ids: Collection[int]) -> list[Dataset]:
+    """The datasets that webhooks of these connections feed."""
+    query = select(Dataset).where(col(Dataset.connection_id).in_(connection_ids), col(Dataset.shape) == "events")
+    return list(await session.scalars(query.order_by(col(Dataset.id))))
+
+
+async def list_datasets(
+    session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 1000
+) -> list[tuple[Dataset, Team, Connection]]:
+    query = (
+        select(Dataset, Team, Connection)
+        .join(Team, col(Team.id) == col(Dataset.team_id))
+        .join(Connection, col(Connection.id) == col(Dataset.connection_id))
+        .where(col(Dataset.id) > after)
+        .order_by(col(Dataset.id))
+        .limit(limit)
+    )
+    if team is not None:
+        query = query.where(col(Team.name) == team)
+    if name is not None:
+        query = query.where(col(Dataset.name) == name)
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RevisedMetric:
+    """A metric with one of its revisions, the team it belongs to and the parts that revision reads."""
+
+    metric: Metric
+    revision: MetricRevision
+    team: Team
+    parts: dict[str, MetricPart]
+
+
+async def revised_metrics(
+    session: AsyncSession, metric_ids: Collection[int], *, building: bool = False
+) -> dict[int, RevisedMetric]:
+    """Metrics with their current revision (or, with `building`, the one that is being built)."""
+    pointer = col(Metric.building_revision_id) if building else col(Metric.revision_id)
+    query = (
+        select(Metric, MetricRevision, Team)
+        .join(MetricRevision, col(MetricRevision.id) == pointer)
+        .join(Team, col(Team.id) == col(Metric.team_id))
+        .where(col(Metric.id).in_(metric_ids))
+    )
+    rows = list(await session.execute(query))
+    parts: dict[int, dict[str, MetricPart]] = {row[1].id: {} for row in rows}
+    for part in await session.scalars(select(MetricPart).where(col(MetricPart.revision_id).in_(parts))):
+        parts[part.revision_id][part.part] = part
+    return {row[0].id: RevisedMetric(row[0], row[1], row[2], parts[row[1].id]) for row in rows}
+
+
+async def live_parts(session: AsyncSession, dataset_ids: Collection[int]) -> list[tuple[MetricPart, int]]:
+    """The parts that read these datasets, of revisions that are current or being built, with their metric's id."""
+    query = (
+        select(MetricPart, col(Metric.id))
+        .join(
+            Metric,
+            or_(
+                col(Metric.revision_id) == col(MetricPart.revision_id),
+                col(Metric.building_revision_id) == col(MetricPart.revision_id),
+            ),
+        )
+        .where(col(MetricPart.dataset_id).in_(dataset_ids))
+        .order_by(col(MetricPart.revision_id), col(MetricPart.part))
+    )
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def metrics_asking(session: AsyncSession, query_digest: str) -> list[int]:
+    """The metrics whose current revision asks that query."""
+    query = (
+        select(col(Metric.id))
+        .join(MetricPart, col(Metric.revision_id) == col(MetricPart.revision_id))
+        .where(col(MetricPart.query_digest) == query_digest)
+        .distinct()
+    )
+    return list(await session.scalars(query))
+
+
+async def metrics_to_build(session: AsyncSession) -> list[int]:
+    query = select(col(Metric.id)).where(col(Metric.building_revision_id).is_not(None)).order_by(col(Metric.id))
+    return list(await session.scalars(query))
+
+
+async def metrics_due(session: AsyncSession, now: datetime, limit: int) -> list[int]:
+    """The metrics whose window has moved with the clock."""
+    query = (
+        select(col(Metric.id))
+        .where(col(Metric.next_evaluation_at) <= now)
+        .order_by(col(Metric.next_evaluation_at))
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def newest_revision(session: AsyncSession, metric_id: int) -> MetricRevision | None:
+    query = select(MetricRevision).where(col(MetricRevision.metric_id) == metric_id)
+    return (await session.scalars(query.order_by(col(MetricRevision.number).desc()).limit(1))).first()
+
+
+async def revision_at(session: AsyncSession, metric_id: int, moment: datetime) -> MetricRevision | None:
+    """The revision that was in force at a moment (the first one for moments before it)."""
+    query = select(MetricRevision).where(col(MetricRevision.metric_id) == metric_id)
+    before = query.where(col(MetricRevision.created_at) <= moment).order_by(col(MetricRevision.number).desc())
+    found = (await session.scalars(before.limit(1))).first()
+    return found or (await session.scalars(query.order_by(col(MetricRevision.number)).limit(1))).first()
+
+
+async def get_metric(session: AsyncSession, team: str, name: str) -> Metric | None:
+    query = (
+        select(Metric)
+        .join(Team, col(Team.id) == col(Metric.team_id))
+        .where(col(Team.name) == team, col(Metric.name) == name, col(Metric.is_inline).is_(False))
+    )
+    return (await session.scalars(query)).first()
+
+
+async def list_metric_ids(
+    session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 1000
+) -> list[int]:
+    query = select(col(Metric.id)).where(col(Metric.is_inline).is_(False), col(Metric.id) > after)
+    if team is not None:
+        query = query.join(Team, col(Team.id) == col(Metric.team_id)).where(col(Team.name) == team)
+    if name is not None:
+        query = query.where(col(Metric.name) == name)
+    return list(await session.scalars(query.order_by(col(Metric.id)).limit(limit)))
+
+
+async def cycles_of_metrics(session: AsyncSession, metric_ids: Collection[int]) -> dict[int, set[str]]:
+    """By metric: the cycles of the key results that ask for it."""
+    query = select(col(KeyResult.metric_id), col(KeyResult.cycle)).where(
+        col(KeyResult.metric_id).in_(metric_ids), col(KeyResult.is_current).is_(True)
+    )
+    cycles: dict[int, set[str]] = {}
+    for metric_id, cycle in await session.execute(query):
+        cycles.setdefault(metric_id, set()).add(cycle)
+    return cycles
+
+
+# --- key results, as readers want them -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """What feeds one part of a metric, and how that is doing."""
+
+    part: str
+    connection: Connection | None
+    dataset: Dataset | None
+    plan: Plan | None
+
+
+@dataclass(slots=True)
+class KeyResultRow:
+    key_result: KeyResult
+    objective: Objective
+    team: Team
+    metric: Metric
+    revision: MetricRevision | None
+    sample: Sample | None
+    sources: list[SourceRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyResultFilter:
+    """What the database can filter by; None means any. `after` is the (team, name, cycle) to go on after."""
+
+    team: str | None = None
+    name: str | None = None
+    cycle: str | None = None
+    objective: str | None = None
+    metric: str | None = None
+    owner: str | None = None
+    ids: Collection[int] | None = None
+    objective_ids: Collection[int] | None = None
+    after: tuple[str, str, str] | None = None
+    current_only: bool = True
+
+
+async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> list[KeyResultRow]:
+    """Key results with all that a judgement needs but guardrails, ordered by (team, name, cycle): one query."""
+    plan_of_part = or_(
+        col(Plan.dataset_id) == col(MetricPart.dataset_id),
+        (col(Plan.query_digest) == col(MetricPart.query_digest))
+        & (col(Plan.cycle) == func.coalesce(col(Current.cycle), col(Plan.cycle))),
+    )
+    query = (
+        select(KeyResult, Objective, Team, Metric, MetricRevision, Sample, MetricPart, Plan, Dataset, Connection)
+        .join(Objective, col(Objective.id) == col(KeyResult.objective_id))
+        .join(Team, col(Team.id) == col(KeyResult.team_id))
+        .join(Metric, col(Metric.id) == col(KeyResult.metric_id))
+        .outerjoin(
+            MetricRevision,
+            col(MetricRevision.id) == func.coalesce(col(Metric.revision_id), col(Metric.building_revision_id)),
+        )
+        .outerjoin(
+            Current,
+            (col(Current.metric_id) == col(Metric.id))
+            & or_(col(Current.cycle) == "", col(Current.cycle) == col(KeyResult.cycle)),
+        )
+        .outerjoin(Sample, col(Sample.id) == col(Current.sample_id))
+        .outerjoin(MetricPart, col(MetricPart.revision_id) == col(MetricRevision.id))
+        .outerjoin(Plan, plan_of_part)
+        .outerjoin(Dataset, col(Dataset.id) == col(MetricPart.dataset_id))
+        .outerjoin(
+            Connection,
+            col(Connection.id) == func.coalesce(col(Plan.connection_id), col(Dataset.connection_id)),
+        )
+        .order_by(col(Team.name), col(KeyResult.name), col(KeyResult.cycle), col(MetricPart.part), col(Plan.id))
+    )
+    if wanted.current_only:
+        query = query.where(col(KeyResult.is_current).is_(True))
+    for column, value in (
+        (col(Team.name), wanted.team),
+        (col(KeyResult.name), wanted.name),
+        (col(KeyResult.cycle), wanted.cycle),
+        (col(Objective.name), wanted.objective),
+        (col(Metric.name), wanted.metric),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.ids is not None:
+        query = query.where(col(KeyResult.id).in_(wanted.ids))
+    if wanted.objective_ids is not None:
+        query = query.where(col(KeyResult.objective_id).in_(wanted.objective_ids))
+    if wanted.after is not None:
+        team, name, cycle = wanted.after
+        query = query.where(
+            or_(
+                col(Team.name) > team,
+                (col(Team.name) == team) & (col(KeyResult.name) > name),
+                (col(Team.name) == team) & (col(KeyResult.name) == name) & (col(KeyResult.cycle) > cycle),
+            )
+        )
+    rows: dict[int, KeyResultRow] = {}
+    for (
+        key_result,
+        objective,
+        team_,
+        metric,
+        revision,
+        sample,
+        part,
+        plan,
+        dataset,
+        connection,
+    ) in await session.execute(query):
+        row = rows.get(key_result.id)
+        if row is None:
+            row = rows[key_result.id] = KeyResultRow(key_result, objective, team_, metric, revision, sample)
+        if part is not None and all(source.part != part.part for source in row.sources):
+            row.sources.append(SourceRow(part.part, connection, dataset, plan))
+    return list(rows.values())
+
+
+async def metric_sources(session: AsyncSession, revision_ids: Collection[int]) -> dict[int, list[SourceRow]]:
+    """By revision: what feeds each of its parts."""
+    query = (
+        select(MetricPart, Plan, Dataset, Connection)
+        .outerjoin(
+            Plan,
+            or_(
+                col(Plan.dataset_id) == col(MetricPart.dataset_id),
+                col(Plan.query_digest) == col(MetricPart.query_digest),
+            ),
+        )
+        .outerjoin(Dataset, col(Dataset.id) == col(MetricPart.dataset_id))
+        .outerjoin(
+            Connection,
+            col(Connection.id) == func.coalesce(col(Plan.connection_id), col(Dataset.connection_id)),
+        )
+        .where(col(MetricPart.revision_id).in_(revision_ids))
+        .order_by(col(MetricPart.part), col(Plan.id))
+    )
+    sources: dict[int, list[SourceRow]] = {}
+    for part, plan, dataset, connection in await session.execute(query):
+        found = sources.setdefault(part.revision_id, [])
+        if all(source.part != part.part for source in found):
+            found.append(SourceRow(part.part, connection, dataset, plan))
+    return sources
+
+
+async def awaiting_baselines(session: AsyncSession, team_id: int | None = None) -> list[tuple[KeyResult, Team]]:
+    """Key results with a baseline that has still to be measured and frozen."""
+    query = (
+        select(KeyResult, Team)
+        .join(Team, col(Team.id) == col(KeyResult.team_id))
+        .where(col(KeyResult.awaits_baseline).is_(True), col(KeyResult.is_current).is_(True))
+        .order_by(col(KeyResult.id))
+    )
+    if team_id is not None:
+        query = query.where(col(KeyResult.team_id) == team_id)
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def list_objectives(
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    name: str | None = None,
+    cycle: str | None = None,
+    after: int = 0,
+    limit: int = 1000,
+    current_only: bool = True,
+) -> Sequence[tuple[Objective, Team]]:
+    query = (
+        select(Objective, Team)
+        .join(Team, col(Team.id) == col(Objective.team_id))
+        .where(col(Objective.id) > after)
+        .order_by(col(Objective.id))
+        .limit(limit)
+    )
+    if current_only:
+        query = query.where(col(Objective.is_current).is_(True))
+    for column, value in ((col(Team.name), team), (col(Objective.name), name), (col(Objective.cycle), cycle)):
+        if value is not None:
+            query = query.where(column == value)
+    return [(row[0], row[1]) for row in await session.execute(query)]

@@ -1,0 +1,213 @@
+"""Pull plans and their runs. The database owns time: what is due, who holds the lease, and the fencing token."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.store.tables import Connection, Dataset, Plan, Run, StagedChange, Team
+
+_IN = 500
+
+
+async def claim_due(
+    session: AsyncSession, *, now: datetime, lease_until: datetime, owner: str, limit: int
+) -> list[tuple[int, int]]:
+    """Take the lease of due plans, most overdue first, whose connection is not paused and that nobody holds.
+    Returns (plan, fencing token); every claim raises the token, so a former holder can write nothing more."""
+    due = (
+        select(col(Plan.id))
+        .join(Connection, col(Connection.id) == col(Plan.connection_id))
+        .where(
+            col(Plan.next_due_at) <= now,
+            col(Plan.paused_code).is_(None),
+            col(Connection.paused_code).is_(None),
+            or_(col(Plan.lease_until).is_(None), col(Plan.lease_until) <= now),
+        )
+        .order_by(col(Plan.next_due_at))
+        .limit(limit)
+        .with_for_update(of=Plan, skip_locked=True)
+    )
+    ids = list(await session.scalars(due))
+    if not ids:
+        return []
+    claimed = await session.execute(
+        update(Plan)
+        .where(col(Plan.id).in_(ids))
+        .values(lease_owner=owner, lease_until=lease_until, fence=col(Plan.fence) + 1, last_attempt_at=now)
+        .returning(col(Plan.id), col(Plan.fence))
+    )
+    return [(row[0], row[1]) for row in claimed]
+
+
+async def renew_lease(session: AsyncSession, plan_id: int, fence: int, lease_until: datetime) -> bool:
+    """Whether the lease is still held under that token; it is then extended."""
+    renewed = await session.execute(
+        update(Plan)
+        .where(col(Plan.id) == plan_id, col(Plan.fence) == fence, col(Plan.lease_owner).is_not(None))
+        .values(lease_until=lease_until)
+        .returning(col(Plan.id))
+    )
+    return renewed.first() is not None
+
+
+async def hold_plan(session: AsyncSession, plan_id: int, fence: int) -> Plan | None:
+    """The plan, locked, if the token is still the newest: a fenced-off worker gets None and writes nothing."""
+    query = select(Plan).where(col(Plan.id) == plan_id, col(Plan.fence) == fence).with_for_update()
+    return (await session.scalars(query)).first()
+
+
+async def get_plan(session: AsyncSession, plan_id: int) -> tuple[Plan, Connection, Team, Dataset | None] | None:
+    """A plan with its connection, team and dataset (None for a query)."""
+    query = (
+        select(Plan, Connection, Team, Dataset)
+        .join(Connection, col(Connection.id) == col(Plan.connection_id))
+        .join(Team, col(Team.id) == col(Connection.team_id))
+        .outerjoin(Dataset, col(Dataset.id) == col(Plan.dataset_id))
+        .where(col(Plan.id) == plan_id)
+    )
+    row = (await session.execute(query)).first()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+async def plans_by_key(session: AsyncSession, keys: Collection[str]) -> dict[str, Plan]:
+    query = select(Plan).where(col(Plan.key).in_(keys))
+    return {plan.key: plan for plan in await session.scalars(query)}
+
+
+async def plans_of_team(session: AsyncSession, team_id: int) -> list[Plan]:
+    """Every plan of a team's connections."""
+    query = select(Plan).join(Connection, col(Connection.id) == col(Plan.connection_id))
+    return list(await session.scalars(query.where(col(Connection.team_id) == team_id)))
+
+
+async def plans_reading(
+    session: AsyncSession, dataset_ids: Collection[int], query_digests: Collection[str]
+) -> list[Plan]:
+    """The plans that feed these datasets and queries."""
+    query = select(Plan).where(or_(col(Plan.dataset_id).in_(dataset_ids), col(Plan.query_digest).in_(query_digests)))
+    return list(await session.scalars(query))
+
+
+async def make_due(session: AsyncSession, plan_ids: Collection[int], now: datetime) -> None:
+    """These plans are due now; a plan that is paused for its query is tried again."""
+    await session.execute(update(Plan).where(col(Plan.id).in_(plan_ids)).values(next_due_at=now, paused_code=None))
+
+
+async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], now: datetime) -> None:
+    """A hint that something changed: the datasets of these connections are read again now, if nobody is reading."""
+    await session.execute(
+        update(Plan)
+        .where(
+            col(Plan.connection_id).in_(connection_ids),
+            col(Plan.dataset_id).is_not(None),
+            col(Plan.next_due_at) > now,
+        )
+        .values(next_due_at=now)
+    )
+
+
+async def postpone_connection(session: AsyncSession, connection_id: int, until: datetime) -> None:
+    """The tool asked for silence: nothing of this connection is due before `until`."""
+    await session.execute(
+        update(Plan)
+        .where(col(Plan.connection_id) == connection_id, col(Plan.next_due_at) < until)
+        .values(next_due_at=until)
+    )
+
+
+async def next_due(session: AsyncSession, connection_ids: Collection[int]) -> dict[int, datetime]:
+    """By connection: when its next pull is due."""
+    query = (
+        select(col(Plan.connection_id), func.min(col(Plan.next_due_at)))
+        .where(col(Plan.connection_id).in_(connection_ids), col(Plan.paused_code).is_(None))
+        .group_by(col(Plan.connection_id))
+    )
+    return {row[0]: row[1] for row in await session.execute(query) if row[1] is not None}
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+async def open_run(session: AsyncSession, run: Run) -> int:
+    """Start a run; runs of the same plan that never closed are closed as superseded, with what they staged."""
+    abandoned = list(
+        await session.scalars(
+            update(Run)
+            .where(col(Run.plan_id) == run.plan_id, col(Run.outcome) == "running")
+            .values(outcome="superseded", finished_at=run.started_at, error="The worker died or lost its lease.")
+            .returning(col(Run.id))
+        )
+    )
+    await discard_staged(session, abandoned)
+    session.add(run)
+    await session.flush()
+    return run.id
+
+
+async def close_run(session: AsyncSession, run_id: int, **values: Any) -> None:
+    """Write a run's outcome, unless another worker closed it as superseded."""
+    await session.execute(update(Run).where(col(Run.id) == run_id, col(Run.outcome) == "running").values(**values))
+
+
+async def stage_changes(session: AsyncSession, run_id: int, changes: Sequence[dict[str, Any]]) -> None:
+    """Keep a page's records under their run until the read is complete."""
+    for start in range(0, len(changes), _IN):
+        rows = [{"run_id": run_id, "change": change} for change in changes[start : start + _IN]]
+        await session.execute(insert(StagedChange), rows)
+
+
+async def staged_changes(
+    session: AsyncSession, run_id: int, *, after: int, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """A batch of what a run staged, in order."""
+    query = (
+        select(col(StagedChange.id), col(StagedChange.change))
+        .where(col(StagedChange.run_id) == run_id, col(StagedChange.id) > after)
+        .order_by(col(StagedChange.id))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def discard_staged(session: AsyncSession, run_ids: Collection[int]) -> None:
+    await session.execute(delete(StagedChange).where(col(StagedChange.run_id).in_(run_ids)))
+
+
+async def list_runs(
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    connection: str | None = None,
+    outcome: str | None = None,
+    plan_ids: Collection[int] | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[tuple[Run, str, str | None]]:
+    """Runs newest first, with `team/connection` and `team/dataset`."""
+    query = (
+        select(Run, col(Team.name), col(Connection.name), col(Dataset.name))
+        .join(Plan, col(Plan.id) == col(Run.plan_id))
+        .join(Connection, col(Connection.id) == col(Plan.connection_id))
+        .join(Team, col(Team.id) == col(Connection.team_id))
+        .outerjoin(Dataset, col(Dataset.id) == col(Plan.dataset_id))
+        .order_by(col(Run.id).desc())
+        .limit(limit)
+    )
+    if team is not None:
+        query = query.where(col(Team.name) == team)
+    if connection is not None:
+        query = query.where(col(Connection.name) == connection)
+    if outcome is not None:
+        query = query.where(col(Run.outcome) == outcome)
+    if plan_ids is not None:
+        query = query.where(col(Run.plan_id).in_(plan_ids))
+    if before is not None:
+        query = query.where(col(Run.id) < before)
+    return [
+        (row[0], f"{row[1]}/{row[2]}", None if row[3] is None else f"{row[1]}/{row[3]}")
+        for row in await session.execute(query)
+    ]

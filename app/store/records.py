@@ -1,0 +1,222 @@
+"""Entities with their transitions, and events: what was kept of the tools."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain import records as domain
+from app.store.deliveries import upsert
+from app.store.tables import Dataset, Event, Record
+
+_IN = 500  # values in one IN (…) list
+
+
+async def lock_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, Dataset]:
+    """Load datasets and hold them until the transaction ends, so that extraction over one dataset has one writer."""
+    query = select(Dataset).where(col(Dataset.id).in_(dataset_ids)).order_by(col(Dataset.id)).with_for_update()
+    return {dataset.id: dataset for dataset in await session.scalars(query)}
+
+
+async def append_events(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[tuple[int, str]]:
+    """Add events, those already there having no effect; returns the (dataset, entity) pairs that gained one."""
+    changed: set[tuple[int, str]] = set()
+    for start in range(0, len(rows), _IN):
+        statement = (
+            upsert(session, Event)
+            .values(list(rows[start : start + _IN]))
+            .on_conflict_do_nothing(index_elements=["dataset_id", "key"])
+            .returning(Event.dataset_id, Event.entity)
+        )
+        changed.update((row[0], row[1]) for row in await session.execute(statement))
+    return changed
+
+
+async def delete_events(session: AsyncSession, dataset_id: int) -> None:
+    """Drop a dataset's events, before its rules are applied anew to the stored deliveries."""
+    await session.execute(delete(Event).where(col(Event.dataset_id) == dataset_id))
+
+
+async def event_histories(
+    session: AsyncSession, dataset_id: int, entities: Collection[str]
+) -> dict[str, domain.EventHistory]:
+    """All events of some entities, in order of their moments."""
+    found: dict[str, list[domain.Event]] = {entity: [] for entity in entities}
+    names = list(entities)
+    for start in range(0, len(names), _IN):
+        query = select(Event).where(
+            col(Event.dataset_id) == dataset_id, col(Event.entity).in_(names[start : start + _IN])
+        )
+        for row in await session.scalars(query):
+            found[row.entity].append(_event(row))
+    return {entity: domain.EventHistory(entity, ordered(events)) for entity, events in found.items()}
+
+
+def ordered(events: list[domain.Event]) -> tuple[domain.Event, ...]:
+    """Events in the order that extraction expects: by moment, then by the source's order, then by key."""
+    return tuple(sorted(events, key=lambda event: (event.at, event.order, event.key)))
+
+
+def _event(row: Event) -> domain.Event:
+    return domain.Event(
+        key=row.key,
+        entity=row.entity,
+        at=row.at,
+        event=row.event,
+        body=row.body,
+        headers=row.headers,
+        order=0,
+        link=row.link,
+        at_is_receipt=row.at_is_receipt,
+    )
+
+
+async def entity_histories(
+    session: AsyncSession, dataset_id: int, entities: Collection[str]
+) -> dict[str, domain.EntityHistory]:
+    """The newest version of some entities, with their transitions."""
+    found: dict[str, domain.EntityHistory] = {}
+    names = list(entities)
+    for start in range(0, len(names), _IN):
+        query = select(Record).where(
+            col(Record.dataset_id) == dataset_id, col(Record.entity).in_(names[start : start + _IN])
+        )
+        for row in await session.scalars(query):
+            found[row.entity] = domain.EntityHistory(
+                entity=row.entity,
+                name=row.name,
+                created=row.created,
+                fields=row.fields,
+                transitions=tuple(unpack_transition(packed) for packed in row.transitions),
+                link=row.link,
+                is_deleted=row.is_deleted,
+            )
+    return found
+
+
+async def entities_after(session: AsyncSession, dataset: Dataset, after: str | None, limit: int) -> list[str]:
+    """A dataset's entities in a stable order, to walk it in batches."""
+    table: type[Event] | type[Record] = Event if dataset.shape == "events" else Record
+    query = select(col(table.entity)).where(col(table.dataset_id) == dataset.id).distinct()
+    if after is not None:
+        query = query.where(col(table.entity) > after)
+    return list(await session.scalars(query.order_by(col(table.entity)).limit(limit)))
+
+
+async def has_content(session: AsyncSession, dataset: Dataset) -> bool:
+    """Whether anything is kept in the dataset."""
+    return bool(await entities_after(session, dataset, None, 1))
+
+
+def pack_transition(transition: Any) -> list[Any]:
+    """A transition as the JSON kept in its record; `unpack_transition` reads it back."""
+    return [
+        transition.field,
+        transition.at.astimezone(UTC).isoformat(),
+        transition.order,
+        transition.before,
+        transition.after,
+        transition.before_category,
+        transition.after_category,
+    ]
+
+
+def unpack_transition(packed: Sequence[Any]) -> domain.Transition:
+    field, at, order, before, after, before_category, after_category = packed
+    return domain.Transition(field, datetime.fromisoformat(at), order, before, after, before_category, after_category)
+
+
+async def versions(session: AsyncSession, dataset_id: int, entities: Collection[str]) -> dict[str, Record]:
+    """The stored rows of some entities."""
+    found: dict[str, Record] = {}
+    names = list(entities)
+    for start in range(0, len(names), _IN):
+        query = select(Record).where(
+            col(Record.dataset_id) == dataset_id, col(Record.entity).in_(names[start : start + _IN])
+        )
+        found.update({row.entity: row for row in await session.scalars(query)})
+    return found
+
+
+async def save_records(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert or replace entities; the caller has checked that none is older than what is stored."""
+    if not rows:
+        return
+    for start in range(0, len(rows), _IN):
+        statement = upsert(session, Record).values(list(rows[start : start + _IN]))
+        updated = {
+            name: getattr(statement.excluded, name)
+            for name in ("name", "version", "created", "fields", "transitions", "link", "is_deleted", "missed_sweeps")
+        }
+        updated["recorded_at"] = statement.excluded.recorded_at
+        await session.execute(statement.on_conflict_do_update(index_elements=["dataset_id", "entity"], set_=updated))
+
+
+async def clear_misses(session: AsyncSession, dataset_id: int, entities: Collection[str]) -> None:
+    """A complete sweep saw these: they are not missing."""
+    names = list(entities)
+    for start in range(0, len(names), _IN):
+        await session.execute(
+            update(Record)
+            .where(
+                col(Record.dataset_id) == dataset_id,
+                col(Record.entity).in_(names[start : start + _IN]),
+                col(Record.missed_sweeps) > 0,
+            )
+            .values(missed_sweeps=0)
+        )
+
+
+async def count_miss(session: AsyncSession, dataset_id: int, seen: set[str], *, tombstone_at: int) -> set[str]:
+    """A complete sweep did not see some entities: count it, and tombstone those missed `tombstone_at` times.
+    Returns the entities that were tombstoned."""
+    rows = await session.execute(
+        select(col(Record.id), col(Record.entity), col(Record.missed_sweeps)).where(
+            col(Record.dataset_id) == dataset_id, col(Record.is_deleted).is_(False)
+        )
+    )
+    missing = [(row[0], row[1], row[2] + 1) for row in rows if row[1] not in seen]
+    gone = {entity for _, entity, misses in missing if misses >= tombstone_at}
+    for identity, entity, misses in missing:
+        await session.execute(
+            update(Record).where(col(Record.id) == identity).values(missed_sweeps=misses, is_deleted=entity in gone)
+        )
+    return gone
+
+
+async def count_content(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, int]:
+    """By dataset: how many records (entities that are not deleted, or events) it holds."""
+    counts: dict[int, int] = {}
+    entities = (
+        select(col(Record.dataset_id), func.count())
+        .where(col(Record.dataset_id).in_(dataset_ids), col(Record.is_deleted).is_(False))
+        .group_by(col(Record.dataset_id))
+    )
+    events = (
+        select(col(Event.dataset_id), func.count())
+        .where(col(Event.dataset_id).in_(dataset_ids))
+        .group_by(col(Event.dataset_id))
+    )
+    for query in (entities, events):
+        counts.update({row[0]: row[1] for row in await session.execute(query)})
+    return counts
+
+
+async def list_content(
+    session: AsyncSession, dataset: Dataset, *, after: int = 0, limit: int = 100
+) -> list[Record] | list[Event]:
+    """A page of what a dataset holds, oldest first."""
+    if dataset.shape == "events":
+        events = select(Event).where(col(Event.dataset_id) == dataset.id, col(Event.id) > after)
+        return list(await session.scalars(events.order_by(col(Event.id)).limit(limit)))
+    records = select(Record).where(col(Record.dataset_id) == dataset.id, col(Record.id) > after)
+    return list(await session.scalars(records.order_by(col(Record.id)).limit(limit)))
+
+
+async def insert_rows(session: AsyncSession, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """A multi-row INSERT, in batches that every database takes."""
+    for start in range(0, len(rows), _IN):
+        await session.execute(insert(table), list(rows[start : start + _IN]))

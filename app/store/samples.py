@@ -1,0 +1,153 @@
+"""Values of metrics: what tools computed, what people asserted, and the samples made of facts."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.store.deliveries import upsert
+from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
+
+
+async def append_measurement(session: AsyncSession, measurement: Measurement) -> None:
+    session.add(measurement)
+    await session.flush()
+
+
+async def latest_measurement(
+    session: AsyncSession,
+    query_digest: str,
+    cycle: str,
+    *,
+    as_of: datetime,
+    known_at: datetime | None = None,
+    window: tuple[datetime | None, datetime | None] | None = None,
+) -> Measurement | None:
+    """The newest measurement observed by `as_of` and recorded by `known_at`; of that very window, where it is given."""
+    query = select(Measurement).where(
+        col(Measurement.query_digest) == query_digest,
+        col(Measurement.cycle) == cycle,
+        col(Measurement.observed_at) <= as_of,
+    )
+    if known_at is not None:
+        query = query.where(col(Measurement.recorded_at) <= known_at)
+    if window is not None:
+        start, end = window
+        query = query.where(
+            col(Measurement.window_start).is_(None) if start is None else col(Measurement.window_start) == start,
+            col(Measurement.window_end).is_(None) if end is None else col(Measurement.window_end) == end,
+        )
+    query = query.order_by(col(Measurement.observed_at).desc(), col(Measurement.id).desc()).limit(1)
+    return (await session.scalars(query)).first()
+
+
+async def latest_asserted(
+    session: AsyncSession, metric_id: int, *, as_of: datetime, known_at: datetime | None = None
+) -> AssertedValue | None:
+    """The value asserted for the newest day that had come by `as_of`; of one day the newest word counts."""
+    query = select(AssertedValue).where(
+        col(AssertedValue.metric_id) == metric_id, col(AssertedValue.effective_at) <= as_of
+    )
+    if known_at is not None:
+        query = query.where(col(AssertedValue.recorded_at) <= known_at)
+    query = query.order_by(col(AssertedValue.day).desc(), col(AssertedValue.id).desc()).limit(1)
+    return (await session.scalars(query)).first()
+
+
+async def asserted_for_day(session: AsyncSession, metric_id: int, day: str) -> AssertedValue | None:
+    """The newest value asserted for one day."""
+    query = (
+        select(AssertedValue)
+        .where(col(AssertedValue.metric_id) == metric_id, col(AssertedValue.day) == day)
+        .order_by(col(AssertedValue.id).desc())
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()
+
+
+async def append_asserted(session: AsyncSession, value: AssertedValue) -> None:
+    session.add(value)
+    await session.flush()
+
+
+async def current_samples(session: AsyncSession, metric_ids: Collection[int]) -> dict[tuple[int, str], Sample]:
+    """The current sample of metrics, by (metric, cycle)."""
+    query = (
+        select(col(CurrentSample.metric_id), col(CurrentSample.cycle), Sample)
+        .join(Sample, col(Sample.id) == col(CurrentSample.sample_id))
+        .where(col(CurrentSample.metric_id).in_(metric_ids))
+    )
+    return {(row[0], row[1]): row[2] for row in await session.execute(query)}
+
+
+async def append_sample(session: AsyncSession, sample: Sample) -> None:
+    """Add a sample and make it the current one of its metric and cycle."""
+    session.add(sample)
+    await session.flush()
+    statement = upsert(session, CurrentSample).values(
+        metric_id=sample.metric_id, cycle=sample.cycle, sample_id=sample.id
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["metric_id", "cycle"], set_={"sample_id": statement.excluded.sample_id}
+        )
+    )
+
+
+async def sample_before(session: AsyncSession, metric_id: int, cycle: str, *, as_of: datetime) -> Sample | None:
+    """The newest sample observed by `as_of`."""
+    query = (
+        select(Sample)
+        .where(col(Sample.metric_id) == metric_id, col(Sample.cycle) == cycle, col(Sample.observed_at) <= as_of)
+        .order_by(col(Sample.observed_at).desc(), col(Sample.id).desc())
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()
+
+
+async def list_samples(
+    session: AsyncSession,
+    metric_id: int,
+    cycle: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[tuple[Sample, int]]:
+    """Samples in the order they were recorded, each with its revision's number."""
+    query = (
+        select(Sample, col(MetricRevision.number))
+        .join(MetricRevision, col(MetricRevision.id) == col(Sample.revision_id))
+        .where(col(Sample.metric_id) == metric_id, col(Sample.cycle) == cycle, col(Sample.id) > after)
+        .order_by(col(Sample.id))
+        .limit(limit)
+    )
+    if since is not None:
+        query = query.where(col(Sample.observed_at) >= since)
+    if until is not None:
+        query = query.where(col(Sample.observed_at) < until)
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def frozen_baselines(
+    session: AsyncSession, key_result_ids: Collection[int]
+) -> dict[tuple[int, str], FrozenBaseline]:
+    """Frozen baselines by (key result, guardrail metric; "" for the key result's own)."""
+    query = select(FrozenBaseline).where(col(FrozenBaseline.key_result_id).in_(key_result_ids))
+    return {(row.key_result_id, row.guardrail): row for row in await session.scalars(query)}
+
+
+async def freeze_baseline(session: AsyncSession, row: dict[str, Any]) -> None:
+    """Keep a baseline; one that is frozen already under the same rule stays as it is."""
+    statement = upsert(session, FrozenBaseline).values(**row)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key_result_id", "guardrail"],
+            set_={name: getattr(statement.excluded, name) for name in ("rule", "value", "evidence", "frozen_at")},
+            where=col(FrozenBaseline.rule) != statement.excluded.rule,
+        )
+    )

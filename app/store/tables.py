@@ -1,0 +1,459 @@
+"""The tables: one class each, no behaviour. `docs/architecture.md` says what one row of each is.
+
+Column helpers keep the declarations short; every moment is a `Moment`, every measured number an `Exact`.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from app.store.types import BigId, Bytes, Exact, ExactJson, Moment
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata: MetaData = SQLModel.metadata
+
+
+def _id() -> Any:
+    return Field(default=None, sa_column=Column("id", BigId, primary_key=True, autoincrement=True))
+
+
+def _ref(target: str, *, null: bool = False, index: bool = False, ondelete: str = "CASCADE", pk: bool = False) -> Any:
+    column = Column(BigId, ForeignKey(f"{target}.id", ondelete=ondelete), nullable=null, index=index, primary_key=pk)
+    return Field(default=None, sa_column=column)
+
+
+def _moment(*, null: bool = False, index: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Moment, nullable=null, index=index))
+
+
+def _exact() -> Any:
+    return Field(default=None, sa_column=Column(Exact, nullable=True))
+
+
+def _json(*, null: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(ExactJson, nullable=null))
+
+
+def _text(*, null: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Text, nullable=null))
+
+
+# --- the organisation's words ----------------------------------------------------------------------------------------
+
+
+class Team(SQLModel, table=True):
+    __tablename__ = "team"
+    id: int = _id()
+    name: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    spec: dict[str, Any] = _json()
+    managed_by: str = _text()
+    version: int = 1
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+
+
+class Connection(SQLModel, table=True):
+    __tablename__ = "connection"
+    __table_args__ = (UniqueConstraint("team_id", "name"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    name: str = _text()
+    connector: str = _text()
+    spec: dict[str, Any] = _json()
+    managed_by: str = _text()
+    version: int = 1
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+    paused_code: str | None = _text(null=True)
+    paused_reason: str | None = _text(null=True)
+    failing_since: datetime | None = _moment(null=True)
+    failing_code: str | None = _text(null=True)
+    failing_reason: str | None = _text(null=True)
+    last_success_at: datetime | None = _moment(null=True)
+    last_delivery_at: datetime | None = _moment(null=True)
+
+
+class SealedSecret(SQLModel, table=True):
+    __tablename__ = "secret"
+    __table_args__ = (UniqueConstraint("connection_id", "name"),)
+    id: int = _id()
+    connection_id: int = _ref("connection")
+    name: str = _text()
+    key_id: str = _text()
+    sealed: bytes = Field(sa_column=Column(Bytes, nullable=False))
+    created_at: datetime = _moment()
+
+
+class Dataset(SQLModel, table=True):
+    __tablename__ = "dataset"
+    __table_args__ = (UniqueConstraint("team_id", "name"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    connection_id: int = _ref("connection", index=True)
+    name: str = _text()
+    shape: str = _text()
+    spec: dict[str, Any] = _json()
+    managed_by: str = _text()
+    version: int = 1
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+
+
+class Metric(SQLModel, table=True):
+    __tablename__ = "metric"
+    __table_args__ = (UniqueConstraint("team_id", "name", "is_inline"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    name: str = _text()
+    is_inline: bool = False
+    unit: str = _text()
+    spec: dict[str, Any] = _json()
+    managed_by: str = _text()
+    version: int = 1
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+    revision_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    building_revision_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    next_evaluation_at: datetime | None = _moment(null=True, index=True)
+
+
+class MetricRevision(SQLModel, table=True):
+    __tablename__ = "metric_revision"
+    __table_args__ = (UniqueConstraint("metric_id", "number"),)
+    id: int = _id()
+    metric_id: int = _ref("metric")
+    number: int
+    digest: str = _text()
+    definition: dict[str, Any] = _json()
+    author: str = _text()
+    created_at: datetime = _moment()
+    built_through: int = Field(default=0, sa_column=Column(BigId, nullable=False))
+
+
+class MetricPart(SQLModel, table=True):
+    """What one part of a revision reads: a dataset or a query plan; neither for a manual metric."""
+
+    __tablename__ = "metric_part"
+    revision_id: int = _ref("metric_revision", pk=True)
+    part: str = Field(sa_column=Column(Text, primary_key=True))
+    dataset_id: int | None = _ref("dataset", null=True, index=True)
+    query_digest: str | None = Field(default=None, sa_column=Column(Text, nullable=True, index=True))
+
+
+class Objective(SQLModel, table=True):
+    __tablename__ = "objective"
+    __table_args__ = (UniqueConstraint("team_id", "name", "cycle"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    name: str = _text()
+    cycle: str = _text()
+    is_current: bool = True
+    position: int = 0
+    spec: dict[str, Any] = _json()
+    managed_by: str = _text()
+    version: int = 1
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+
+
+class KeyResult(SQLModel, table=True):
+    __tablename__ = "key_result"
+    __table_args__ = (UniqueConstraint("team_id", "name", "cycle"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    objective_id: int = _ref("objective", index=True)
+    metric_id: int = _ref("metric", index=True)
+    name: str = _text()
+    cycle: str = _text()
+    is_current: bool = True
+    awaits_baseline: bool = False
+    position: int = 0
+    spec: dict[str, Any] = _json()
+    managed_by: str = _text()
+    version: int = 1
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+
+
+class FrozenBaseline(SQLModel, table=True):
+    """A baseline that was measured once: of a key result (`guardrail` empty) or of one of its guardrails."""
+
+    __tablename__ = "frozen_baseline"
+    key_result_id: int = _ref("key_result", pk=True)
+    guardrail: str = Field(sa_column=Column(Text, primary_key=True))
+    rule: str = _text()
+    value: Decimal = Field(sa_column=Column(Exact, nullable=False))
+    evidence: dict[str, Any] = _json()
+    frozen_at: datetime = _moment()
+
+
+# --- what came in ----------------------------------------------------------------------------------------------------
+
+
+class Delivery(SQLModel, table=True):
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "dedupe_key"),
+        Index(
+            "ix_delivery_pending",
+            "id",
+            sqlite_where=text("is_pending"),
+            postgresql_where=text("is_pending"),
+        ),
+    )
+    id: int = _id()
+    connection_id: int = _ref("connection")
+    dedupe_key: str = _text()
+    digest: str = _text()
+    received_at: datetime = _moment()
+    headers: list[list[str]] = _json()
+    body: bytes = Field(sa_column=Column(Bytes, nullable=False))
+    is_pending: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
+    conflicts: int = 0
+
+
+class Intake(SQLModel, table=True):
+    """What became of a delivery for one dataset it feeds: applied, ignored (why) or dead (why)."""
+
+    __tablename__ = "intake"
+    delivery_id: int = _ref("delivery", pk=True)
+    dataset_id: int = _ref("dataset", pk=True)
+    outcome: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    reason: str | None = _text(null=True)
+    recorded_at: datetime = _moment()
+
+
+class Record(SQLModel, table=True):
+    """An entity's newest version with its transitions, and how often complete sweeps have missed it."""
+
+    __tablename__ = "record"
+    __table_args__ = (UniqueConstraint("dataset_id", "entity"),)
+    id: int = _id()
+    dataset_id: int = _ref("dataset")
+    entity: str = _text()
+    name: str = _text()
+    version: int = Field(sa_column=Column(BigId, nullable=False))
+    created: datetime | None = _moment(null=True)
+    fields: dict[str, Any] = _json()
+    transitions: list[Any] = _json()
+    link: str | None = _text(null=True)
+    is_deleted: bool = False
+    missed_sweeps: int = 0
+    recorded_at: datetime = _moment()
+
+
+class Event(SQLModel, table=True):
+    __tablename__ = "event"
+    __table_args__ = (UniqueConstraint("dataset_id", "key"), Index("ix_event_entity", "dataset_id", "entity"))
+    id: int = _id()
+    dataset_id: int = _ref("dataset")
+    delivery_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    entity: str = _text()
+    key: str = _text()
+    at: datetime = _moment()
+    at_is_receipt: bool = False
+    event: str | None = _text(null=True)
+    body: Any = _json(null=True)
+    headers: dict[str, Any] = _json()
+    link: str | None = _text(null=True)
+    recorded_at: datetime = _moment()
+
+
+# --- what it means ---------------------------------------------------------------------------------------------------
+
+
+class Fact(SQLModel, table=True):
+    """What one subject adds to one part of a revision, on both time axes. `recorded_to` empty: known now."""
+
+    __tablename__ = "fact"
+    __table_args__ = (
+        Index("ix_fact_window", "revision_id", "part", "at"),
+        Index("ix_fact_entity", "revision_id", "entity"),
+    )
+    id: int = _id()
+    revision_id: int = _ref("metric_revision")
+    part: str = _text()
+    entity: str = _text()
+    subject: str = _text()
+    at: datetime | None = _moment(null=True)
+    value: Decimal | None = _exact()
+    reason: str | None = _text(null=True)
+    valid_from: datetime | None = _moment(null=True)
+    valid_to: datetime | None = _moment(null=True)
+    label: str = _text()
+    link: str | None = _text(null=True)
+    group: str | None = Field(default=None, sa_column=Column("group_key", Text, nullable=True))
+    since: datetime | None = _moment(null=True)
+    recorded_from: datetime = _moment()
+    recorded_to: datetime | None = _moment(null=True)
+
+
+class Measurement(SQLModel, table=True):
+    """A number the tool computed for one query over one window."""
+
+    __tablename__ = "measurement"
+    __table_args__ = (Index("ix_measurement_query", "query_digest", "cycle", "observed_at"),)
+    id: int = _id()
+    query_digest: str = _text()
+    cycle: str = _text()
+    window_start: datetime | None = _moment(null=True)
+    window_end: datetime | None = _moment(null=True)
+    value: Decimal | None = _exact()
+    reason: str | None = _text(null=True)
+    observed_at: datetime = _moment()
+    recorded_at: datetime = _moment()
+    query: str = _text()
+    link: str | None = _text(null=True)
+    is_exact: bool = True
+
+
+class AssertedValue(SQLModel, table=True):
+    """A value that a person or a script asserts for a local day of a manual metric; the newest of a day counts."""
+
+    __tablename__ = "asserted_value"
+    __table_args__ = (Index("ix_asserted_value_metric", "metric_id", "effective_at"),)
+    id: int = _id()
+    metric_id: int = _ref("metric")
+    day: str = _text()
+    effective_at: datetime = _moment()
+    value: Decimal = Field(sa_column=Column(Exact, nullable=False))
+    note: str | None = _text(null=True)
+    link: str | None = _text(null=True)
+    author: str = _text()
+    recorded_at: datetime = _moment()
+
+
+class Sample(SQLModel, table=True):
+    __tablename__ = "sample"
+    __table_args__ = (Index("ix_sample_metric", "metric_id", "cycle", "observed_at"),)
+    id: int = _id()
+    metric_id: int = _ref("metric")
+    revision_id: int = _ref("metric_revision")
+    cycle: str = _text()
+    window_start: datetime | None = _moment(null=True)
+    window_end: datetime | None = _moment(null=True)
+    value: Decimal | None = _exact()
+    reason: str | None = _text(null=True)
+    sample_size: int | None = None
+    numerator: Decimal | None = _exact()
+    denominator: Decimal | None = _exact()
+    quality: str = _text()
+    observed_at: datetime = _moment()
+    measured_at: datetime = _moment()
+    recorded_at: datetime = _moment()
+    supersedes: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+
+
+class CurrentSample(SQLModel, table=True):
+    """The one stored derivative: which sample is a metric's current one, by cycle ("" where the window has none)."""
+
+    __tablename__ = "current_sample"
+    metric_id: int = _ref("metric", pk=True)
+    cycle: str = Field(sa_column=Column(Text, primary_key=True))
+    sample_id: int = _ref("sample")
+
+
+# --- pulling ---------------------------------------------------------------------------------------------------------
+
+
+class Plan(SQLModel, table=True):
+    """What to pull and when: one row per connection and dataset, or per connection, query, window and cycle."""
+
+    __tablename__ = "plan"
+    __table_args__ = (
+        Index("ix_plan_due", "next_due_at"),
+        Index("ix_plan_query", "query_digest", "cycle"),
+    )
+    id: int = _id()
+    key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    connection_id: int = _ref("connection", index=True)
+    dataset_id: int | None = _ref("dataset", null=True, index=True)
+    query_digest: str | None = _text(null=True)
+    cycle: str = _text()
+    query: dict[str, Any] | None = _json(null=True)
+    cadence_seconds: int = 300
+    next_due_at: datetime | None = _moment(null=True)
+    full_due_at: datetime | None = _moment(null=True)
+    lease_owner: str | None = _text(null=True)
+    lease_until: datetime | None = _moment(null=True)
+    fence: int = 0
+    cursor: dict[str, Any] | None = _json(null=True)
+    failures: int = 0
+    failing_code: str | None = _text(null=True)
+    failing_reason: str | None = _text(null=True)
+    paused_code: str | None = _text(null=True)
+    last_attempt_at: datetime | None = _moment(null=True)
+    last_success_at: datetime | None = _moment(null=True)
+
+
+class Run(SQLModel, table=True):
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_plan", "plan_id", "id"),)
+    id: int = _id()
+    plan_id: int = _ref("plan")
+    fence: int
+    is_full: bool = False
+    started_at: datetime = _moment()
+    finished_at: datetime | None = _moment(null=True)
+    outcome: str = _text()
+    calls: int = 0
+    records: int = 0
+    changed: int = 0
+    error_code: str | None = _text(null=True)
+    error: str | None = _text(null=True)
+
+
+class StagedChange(SQLModel, table=True):
+    """A page's record, kept under its run until the read is complete."""
+
+    __tablename__ = "staged_change"
+    __table_args__ = (Index("ix_staged_change_run", "run_id", "id"),)
+    id: int = _id()
+    run_id: int = _ref("run")
+    change: dict[str, Any] = _json()
+
+
+# --- who did what ----------------------------------------------------------------------------------------------------
+
+
+class Token(SQLModel, table=True):
+    __tablename__ = "token"
+    id: int = _id()
+    name: str = _text()
+    digest: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    scopes: list[str] = _json()
+    team_id: int | None = _ref("team", null=True)
+    created_at: datetime = _moment()
+    created_by: str = _text()
+    revoked_at: datetime | None = _moment(null=True)
+
+
+class Audit(SQLModel, table=True):
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_object", "object_kind", "object_id"),)
+    id: int = _id()
+    at: datetime = _moment()
+    actor: str = _text()
+    action: str = _text()
+    object_kind: str = _text()
+    object_id: str = _text()
+    before: Any = _json(null=True)
+    after: Any = _json(null=True)
+
+
+class IdempotencyKey(SQLModel, table=True):
+    __tablename__ = "idempotency_key"
+    token_id: int = _ref("token", pk=True)
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    digest: str = _text()
+    status: int
+    body: bytes = Field(sa_column=Column(Bytes, nullable=False))
+    created_at: datetime = _moment()
