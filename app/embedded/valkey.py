@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from app.embedded.process import die_with_parent
+from app.embedded.process import tied_to_us
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 _LONGEST_SOCKET_PATH = 100
@@ -68,7 +68,10 @@ class EmbeddedValkey:
         return self._directory / "valkey.log"
 
     def start(self, timeout: float = 15.0) -> None:
-        """Start the server and wait until it answers; ValkeyError when it does not within `timeout` seconds."""
+        """Start the server and wait until it answers; ValkeyError when it does not within `timeout` seconds.
+
+        Started again after it died, it answers at the same URL.
+        """
         binary = find_binary()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stop_orphan()
@@ -79,20 +82,24 @@ class EmbeddedValkey:
             "--daemonize", "no", "--logfile", str(self.log),
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            command,
+            tied_to_us(command, signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # the terminal's Ctrl-C is ours to pass on, in order
-            preexec_fn=die_with_parent(signal.SIGTERM),
         )
         self._write_socket_path()
         deadline = time.monotonic() + timeout
         while _call(self._socket, b"PING") != b"+PONG":
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.01)
+            if self._process.returncode is not None or time.monotonic() > deadline:
                 self.stop()
                 raise ValkeyError(f"The embedded Valkey did not start; {self.log} says why.")
-            time.sleep(0.01)
+
+    def wait(self) -> int:
+        """Block until the server ends by itself or by `stop`, and return its exit code."""
+        return self._process.wait() if self._process else 0
 
     def stop(self, timeout: float = 3.0) -> None:
         """Ask the server to end, kill it after `timeout` seconds, and remove what it left beside its data."""
@@ -121,7 +128,7 @@ class EmbeddedValkey:
         wanted = self._directory / "valkey.sock"
         # A path that a URL would have to quote is avoided too: not every client unquotes it.
         if len(os.fsencode(wanted)) > _LONGEST_SOCKET_PATH or quote(str(wanted)) != str(wanted):
-            self._short = Path(tempfile.mkdtemp(prefix="krsync-"))
+            self._short = self._short or Path(tempfile.mkdtemp(prefix="krsync-"))
             wanted = self._short / "valkey.sock"
         wanted.unlink(missing_ok=True)
         self._socket = wanted

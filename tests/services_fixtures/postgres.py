@@ -14,23 +14,14 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
-from app.embedded.process import die_with_parent
+from app.embedded.process import tied_to_us
 
 USER = "krsync"
 
 
 class PostgresError(Exception):
     """PostgreSQL could not be found or started."""
-
-
-class _Identity(NamedTuple):
-    """Whom a child runs as; all None: as we do."""
-
-    user: int | None
-    group: int | None
-    extra_groups: tuple[int, ...] | None
 
 
 class PostgresServer:
@@ -40,6 +31,8 @@ class PostgresServer:
         self._is_durable = is_durable
         self._root: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._user: tuple[int, int] | None = None
+        self._binaries = Path()
         self.port = 0
 
     def url(self, database: str = "postgres") -> str:
@@ -54,13 +47,17 @@ class PostgresServer:
         if owner is not None:
             os.chown(root, owner.pw_uid, owner.pw_gid)
         self._binaries = _usable_binaries(root, owner)
-        self._identity = _Identity(owner.pw_uid, owner.pw_gid, ()) if owner else _Identity(None, None, None)
+        self._user = (owner.pw_uid, owner.pw_gid) if owner else None
+        command = [str(self._binaries / "initdb"), "-D", str(root / "data"), "-U", USER, "-A", "trust", "-E", "UTF8"]
+        command += ["--locale=C", "--no-sync", "--no-instructions"]
         initdb = subprocess.run(
-            [self._binaries / "initdb", "-D", root / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C",
-             "--no-sync", "--no-instructions"],
-            cwd=root, env=self._environment(), capture_output=True, text=True, check=False,
-            user=self._identity.user, group=self._identity.group, extra_groups=self._identity.extra_groups,
-        )  # fmt: skip
+            tied_to_us(command, signal.SIGKILL, user=self._user),
+            cwd=root,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if initdb.returncode != 0:
             self.stop()
             raise PostgresError(f"initdb failed: {initdb.stderr.strip()}")
@@ -84,25 +81,22 @@ class PostgresServer:
             command += ["-c", f"{name}={value}"]
         with (root / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                tied_to_us(command, signal.SIGQUIT, user=self._user),
                 cwd=root,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGQUIT),
-                user=self._identity.user,
-                group=self._identity.group,
-                extra_groups=self._identity.extra_groups,
             )
         deadline = time.monotonic() + timeout
         while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)
+            if self._process.returncode is not None or time.monotonic() > deadline:
                 said = (root / "log").read_text()[-2000:]
                 self.stop()
                 raise PostgresError(f"PostgreSQL did not start: {said}")
-            time.sleep(0.02)
 
     def kill(self) -> None:
         """End the server as a crash would: immediate shutdown, no checkpoint."""
@@ -131,9 +125,6 @@ class PostgresServer:
             [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"],
             env=self._environment(),
             check=False,
-            user=self._identity.user,
-            group=self._identity.group,
-            extra_groups=self._identity.extra_groups,
         )
         return answer.returncode == 0
 
