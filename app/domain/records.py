@@ -41,7 +41,10 @@ class EntityHistory:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One accepted event of an entity. `key` is unique in its dataset; `order` keeps arrival where moments are equal."""
+    """One accepted event of an entity. `key` is unique in its dataset; `order` keeps arrival where moments are equal.
+
+    `at_is_receipt`: it named no moment of its own that could be read, so `at` is when it was received.
+    """
 
     key: str
     entity: str
@@ -51,6 +54,7 @@ class Event:
     headers: Mapping[str, str]
     order: int = 0
     link: str | None = None
+    at_is_receipt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
