@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
+from connectors.contract import GuardedTransport
 from connectors.errors import UnavailableError, UnexpectedResponseError
-from connectors.outbound import OutboundGuard
 
 _CHUNK = 64 * 1024
 
@@ -22,7 +22,7 @@ class GuardedAdapter(HTTPAdapter):
 
     def __init__(
         self,
-        guard: OutboundGuard,
+        guard: GuardedTransport,
         *,
         deadline: timedelta = timedelta(seconds=30),
         max_bytes: int = 32 * 1024 * 1024,

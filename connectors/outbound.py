@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
+from connectors.contract import GuardedTransport
 from connectors.errors import AccessDeniedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class OutboundGuard:
             )
 
 
-def requests_adapter(guard: OutboundGuard, **options: Any) -> "HTTPAdapter":
+def requests_adapter(guard: GuardedTransport, **options: Any) -> "HTTPAdapter":
     """An adapter to mount on a `requests.Session` under `http://` and `https://`: same guard, no redirect, no proxy.
 
     Certificate and Host header are for the name, the connection goes to the address that was checked. `options` go to
