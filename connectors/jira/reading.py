@@ -71,12 +71,19 @@ class _Reader:
                     name=issue.key,
                     version=microseconds(moment_of(issue, "updated")),
                     created=moment_of(issue, "created"),
-                    fields=self.plan.values(issue),
+                    fields=self.plan.values(issue) | {"status_category": self.category(issue)},
                     transitions=transitions,
                     link=f"{self.session.config.url}/browse/{issue.key}",
                 )
             )
         return Page(changes)
+
+    def category(self, issue: Issue) -> str | None:
+        """The category of the status an issue is in: an issue that never moved has no transition that would tell it."""
+        status = issue.fields.get("status")
+        if not isinstance(status, dict):
+            return None
+        return self.categories.category(status.get("id"), status.get("name"))
 
 
 async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
