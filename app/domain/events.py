@@ -39,7 +39,8 @@ class DatasetRules:
         Headers are found by their lower-case names. Where `at` gives no moment that can be read, the event is placed
         at `received_at` and says so. An absent event name is none; one that is not text rejects the delivery.
         """
-        data = {"body": body, "headers": {name.lower(): value for name, value in headers.items()}}
+        lowered = {name.lower(): value for name, value in headers.items()}
+        data: dict[str, object] = {"body": body, "headers": lowered}
         if self.where is not None and not self.where.matches(data):
             return Rejected("where is false")
         entity = _name(self.entity.value(data))
@@ -60,7 +61,7 @@ class DatasetRules:
             at=at,
             event=event,
             body=body,
-            headers=data["headers"],
+            headers=lowered,
             order=order,
             link=_web_address(self.link.value(data)) if self.link is not None else None,
             at_is_receipt=moment is None,
@@ -97,7 +98,7 @@ def _name(value: RuleValue) -> str | None:
     """Text, or a whole number as text: `17` and `17.0` are one entity."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.adjusted() < 100 and value == value.to_integral_value():
         value = int(value)
     if isinstance(value, int):
         return str(value) if abs(value) < 10**100 else None

@@ -14,33 +14,25 @@ What a rule sees differs from plain CEL in what people expect of records:
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from math import isfinite
 from typing import Any, TypeAlias
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
-from app.domain.moments import format_moment
-from app.domain.records import JsonValue
 from app.domain.rule_text import Path, RuleError, Step, Token, check_cost, element_names, is_mark, paths, tokens
+from app.domain.rule_values import SAFE_INTEGER, Conversion, RuleValue, from_cel
 
 __all__ = ["Rule", "RuleData", "RuleError", "RuleValue", "compile_rule"]
 
 RuleData: TypeAlias = Mapping[str, Any]
-RuleValue: TypeAlias = "JsonValue | datetime | timedelta"
 
-# What a rule may read: the library stops after 10,000 steps but a step costs what it touches. Measured, not exceeded:
-# 50 ms for the costliest rule within these limits.
-MAX_VALUES = 10_000
-MAX_CHARACTERS = 65_536
-MAX_DEPTH = 64
+# The library stops after 10,000 steps, but a step costs what it touches.
 MAX_LIST_IN_MAP = 500  # map and filter copy the list at every element they keep
 MAX_VALUES_IN_LOOP = 100
 MAX_PATTERN_STEPS = 3_000_000
-_SAFE_INTEGER = 2**53
 _ERROR_PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _NO_OVERLOAD = "No matching overloads found"
 _ABSENT = ("Key not found in map", "Index error", "SELECT to non-message")
@@ -85,7 +77,7 @@ class Rule:
         raise RuleError(f"a condition is true or false, this is {_kind(found)}")
 
     def _evaluate(self, data: RuleData) -> RuleValue:
-        conversion = _Conversion(self._in_doubles, self._filled)
+        conversion = Conversion(self._in_doubles, self._filled)
         variables: dict[str, Any] = {}
         reads_null = False
         for name, path in zip(self._names, self._paths, strict=True):
@@ -108,9 +100,9 @@ class Rule:
         if kind == "ERROR":
             _raise_unless_unknown(str(plain), reads_null)
             return None
-        return _from_cel(plain)
+        return from_cel(plain)
 
-    def _check_size(self, conversion: "_Conversion") -> None:
+    def _check_size(self, conversion: Conversion) -> None:
         if self._has_copying_loop and conversion.longest > MAX_LIST_IN_MAP:
             raise RuleError(f"map and filter take lists of at most {MAX_LIST_IN_MAP} elements")
         repeated = conversion.values if self._filled or self._has_copying_loop else 1
@@ -226,7 +218,7 @@ def _is_arithmetic(found: tuple[Token, ...], index: int) -> bool:
 
 
 def _all_integers(found: tuple[Token, ...]) -> frozenset[int]:
-    return frozenset(i for i, token in enumerate(found) if token.kind == "int" and int(token.text, 0) <= _SAFE_INTEGER)
+    return frozenset(i for i, token in enumerate(found) if token.kind == "int" and int(token.text, 0) <= SAFE_INTEGER)
 
 
 def _operands(found: tuple[Token, ...]) -> frozenset[int]:
@@ -240,7 +232,7 @@ def _operands(found: tuple[Token, ...]) -> frozenset[int]:
     )
 
 
-# --- data in, result out ---------------------------------------------------------------------------------------------
+# --- evaluation ------------------------------------------------------------------------------------------------------
 
 
 def _walk(data: RuleData, path: Path) -> Any:
@@ -260,65 +252,6 @@ def _step(found: Any, step: Step) -> Any:
     return found[step] if is_inside else None
 
 
-class _Conversion:
-    """Values on their way into CEL, counted."""
-
-    def __init__(self, in_doubles: bool, filled: frozenset[str]) -> None:
-        self._in_doubles = in_doubles
-        self._filled = filled
-        self.values = 0
-        self.characters = 0
-        self.longest = 0
-
-    def convert(self, value: Any, depth: int = 0, *, in_list: bool = False) -> Any:
-        self.values += 1
-        if self.values > MAX_VALUES or depth > MAX_DEPTH:
-            raise RuleError("the data is too large for a rule")
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, datetime):
-            return format_moment(value)
-        if isinstance(value, int):
-            # Doubles hold integers up to 2⁵³ exactly; larger ones (ids) stay integers as long as CEL has them.
-            is_double = abs(value) <= _SAFE_INTEGER if self._in_doubles else not -(2**63) <= value < 2**63
-            return _float(value) if is_double else self._large(value)
-        if isinstance(value, Decimal):
-            return _float(value)
-        if isinstance(value, Mapping):
-            items = {self._text(str(key)): self.convert(item, depth + 1) for key, item in value.items()}
-            if in_list:
-                items.update((name, None) for name in self._filled if name not in items)
-            return items
-        if isinstance(value, list | tuple):
-            self.longest = max(self.longest, len(value))
-            return [self.convert(item, depth + 1, in_list=True) for item in value]
-        raise RuleError(f"a rule can not read a {type(value).__name__}")
-
-    def _large(self, value: int) -> int | float:
-        return value if -(2**63) <= value < 2**63 else _float(value)
-
-    def _text(self, value: str) -> str:
-        self.characters += len(value)
-        if self.characters > MAX_CHARACTERS:
-            raise RuleError("the data is too large for a rule")
-        if value.isascii():
-            return value.replace("\0", "\ufffd")
-        # The library cuts a text at NUL and can not take half a surrogate pair.
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def _float(value: int | Decimal) -> float:
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise RuleError("a number is too large for a rule") from error
-    if not isfinite(number):
-        raise RuleError("a number is too large for a rule")
-    return number
-
-
 def _raise_unless_unknown(message: str, reads_null: bool) -> None:
     if any(absent in message for absent in _ABSENT):
         return
@@ -328,24 +261,6 @@ def _raise_unless_unknown(message: str, reads_null: bool) -> None:
         if "null_type" in signature or (reads_null and "(" not in signature):
             return
     raise RuleError(_plain_message(message))
-
-
-def _from_cel(value: Any) -> RuleValue:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if not isfinite(value):
-            raise RuleError("the result is no number (a division by zero?)")
-        return Decimal(repr(value))
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, list):
-        return [_from_cel(item) for item in value]  # type: ignore[misc]
-    if isinstance(value, dict):
-        return {str(key): _from_cel(item) for key, item in value.items()}  # type: ignore[misc]
-    raise RuleError("a rule gives text, a number, a moment, a duration, true, false or null")
 
 
 def _kind(value: RuleValue) -> str:
