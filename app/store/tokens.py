@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,22 +24,25 @@ class StoredToken:
     revoked_at: datetime | None
 
 
-_columns = (
+_joined: Any = select(
     col(Token.id),
     col(Token.name),
     col(Token.scopes),
-    col(Team.name).label("team"),
+    col(Team.name),
     col(Token.created_at),
     col(Token.revoked_at),
-)
-_joined = select(*_columns).outerjoin(Team, col(Team.id) == col(Token.team_id))
+).outerjoin(Team, col(Team.id) == col(Token.team_id))
+
+
+def _stored(row: Any) -> StoredToken:
+    return StoredToken(row[0], row[1], tuple(row[2]), row[3], row[4], row[5])
 
 
 async def get_by_digest(session: AsyncSession, digest: str) -> StoredToken | None:
     """The token with that sha256 digest that is not revoked."""
     found = await session.execute(_joined.where(col(Token.digest) == digest, col(Token.revoked_at).is_(None)))
     row = found.first()
-    return None if row is None else StoredToken(row[0], row[1], tuple(row[2]), row[3], row[4], row[5])
+    return None if row is None else _stored(row)
 
 
 async def list_tokens(session: AsyncSession, *, team: str | None, after: int, limit: int) -> list[StoredToken]:
@@ -47,13 +51,13 @@ async def list_tokens(session: AsyncSession, *, team: str | None, after: int, li
     if team is not None:
         query = query.where(col(Team.name) == team)
     found = await session.execute(query)
-    return [StoredToken(row[0], row[1], tuple(row[2]), row[3], row[4], row[5]) for row in found]
+    return [_stored(row) for row in found]
 
 
 async def get_token(session: AsyncSession, token_id: int) -> StoredToken | None:
     """One token by id, revoked or not."""
     row = (await session.execute(_joined.where(col(Token.id) == token_id))).first()
-    return None if row is None else StoredToken(row[0], row[1], tuple(row[2]), row[3], row[4], row[5])
+    return None if row is None else _stored(row)
 
 
 async def append_token(
