@@ -6,6 +6,7 @@ bytes; redirects are not followed; transport failures come as `connectors.errors
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import zlib
@@ -74,6 +75,12 @@ class OutboundClient(httpx.AsyncClient):
             headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(DEADLINE.total_seconds()),
         )
+
+    def build_request(self, *args: Any, **options: Any) -> httpx.Request:
+        """As httpx's; AccessDeniedError for a URL that is none."""
+        with contextlib.suppress(httpx.InvalidURL):  # its text may hold the URL, so it is not chained
+            return super().build_request(*args, **options)
+        raise AccessDeniedError("The address of the request is not a valid URL.")
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """As httpx's, with redirects off."""
