@@ -111,6 +111,7 @@ def minutes_walked(spec: CalendarSpec, zone: ZoneInfo, start: datetime, end: dat
 @example(NIGHT, BERLIN, at("2026-10-24T22:00"), 1000)
 @example(MORNING, ZoneInfo("America/Havana"), at("2026-10-31T22:00", ZoneInfo("UTC")), 2000)
 @example(ROUND_THE_CLOCK, ZoneInfo("America/St_Johns"), at("2007-11-03T22:00", ZoneInfo("UTC")), 3000)
+@example(ROUND_THE_CLOCK, ZoneInfo("America/St_Johns"), at("2007-11-03T22:00", ZoneInfo("UTC")), 285)
 @example(
     CalendarSpec(hours="22:00-24:00", workweek=("sat",)), ZoneInfo("America/St_Johns"), at("2007-11-03T22:00"), 3000
 )

@@ -151,6 +151,12 @@ def test_a_target_reached_over_a_broken_guardrail_is_void(
     assert (word or "") in (result.reason or "")
 
 
+def test_an_unknown_value_keeps_its_own_reason_over_a_broken_guardrail() -> None:
+    result = judge(standing(None, guardrails=(BROKEN,)), on(50))
+    assert (result.status, result.reason) == ("unknown", "there is no value yet")
+    assert [item.holds for item in result.guardrails] == [False]
+
+
 def test_a_bound_kept_over_a_broken_guardrail_is_void() -> None:
     rule = Maintain(maintain="<= 10")
     assert judge(standing("5", target_rule=rule, guardrails=(BROKEN,)), on(100)).status == "void"

@@ -125,6 +125,7 @@ def test_what_is_not_a_bound_is_refused(bound: str) -> None:
         ("<= 4", "1", False, True, "3", Fraction(3, 4)),
         ("< 4", "4", False, False, "0", 0),
         ("<= 0", "0", False, True, "0", None),
+        ("<= -5", "-10", False, True, "5", None),
     ],
 )
 def test_compliance_and_the_budget_that_remains(

@@ -79,4 +79,13 @@ def test_delays_double_up_to_an_hour_and_spread_over_all_of_it(failures: int, ce
     assert len(delays) == len(seeds)
     assert max(delays) <= timedelta(seconds=ceiling)
     assert max(delays) > timedelta(seconds=ceiling) * 0.9
+    assert min(delays) >= timedelta(seconds=1)
     assert min(delays) < timedelta(seconds=ceiling) * 0.15
+
+
+def test_every_failure_draws_its_own_delay() -> None:
+    delays = {recover("unavailable", None, failures, NOW, jitter_seed="plan").due for failures in range(10, 30)}
+    assert len(delays) == 20
+    earlier, later = recover("unavailable", None, 10, NOW), recover("unavailable", None, 10, NOW + timedelta(seconds=1))
+    assert earlier.due is not None
+    assert later.due != earlier.due + timedelta(seconds=1)
