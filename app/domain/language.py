@@ -5,78 +5,53 @@ rules that must compile, connectors' own options). The same models read the API'
 floats never reach them; names match `[a-z][a-z0-9_]*`.
 """
 
-import re
-from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-# --- scalars ---------------------------------------------------------------------------------------------------------
-
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
-Reference = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*([./][a-z][a-z0-9_]*)?$", max_length=127)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-
-_DURATION = re.compile(r"^([1-9][0-9]{0,5})(s|m|h|d|w)$")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def parse_timedelta(text: object) -> timedelta:
-    """`30d`, `24h`, `15m`, `2w` as a timedelta; raises a pydantic error for anything else."""
-    if isinstance(text, timedelta):
-        return text
-    match = _DURATION.match(text) if isinstance(text, str) else None
-    if match is None:
-        raise PydanticCustomError("duration", "a duration is a whole number and a unit: 30d, 24h, 15m, 2w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-def format_timedelta(span: timedelta) -> str:
-    """The shortest spelling that `parse_timedelta` reads back as the same span, weeks never used."""
-    seconds = int(span.total_seconds())
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def _exact(value: object) -> object:
-    if isinstance(value, bool) or isinstance(value, float):
-        raise PydanticCustomError("number", "a number is expected")
-    if isinstance(value, str):
-        if not re.fullmatch(r"-?[0-9]{1,28}(\.[0-9]{1,28})?", value):
-            raise PydanticCustomError("number", "a decimal number is expected, such as 12 or 99.9")
-        return Decimal(value)
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > 27 or len(value.as_tuple().digits) > 28):
-        raise PydanticCustomError("number", "a finite number of at most 28 digits is expected")
-    return value
-
-
-Number = Annotated[
-    Decimal, BeforeValidator(_exact), PlainSerializer(lambda value: format(value, "f"), return_type=str)
-]
-Span = Annotated[timedelta, BeforeValidator(parse_timedelta), PlainSerializer(format_timedelta, return_type=str)]
+from app.domain.scalars import (
+    AGGREGATE_PATTERN,
+    PATTERN_MEANINGS,
+    BoundText,
+    ChangeText,
+    CycleName,
+    Expression,
+    GuardrailText,
+    HoursText,
+    Name,
+    Number,
+    Reference,
+    RegionText,
+    Span,
+    Text,
+    Title,
+    one_of,
+)
+from app.domain.scalars import NAME_PATTERN as NAME_PATTERN
+from app.domain.scalars import format_timedelta as format_timedelta
+from app.domain.scalars import parse_timedelta as parse_timedelta
 
 
 class Model(BaseModel):
     """A strict, frozen shape: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Objection(NamedTuple):
+    """What does not fit together in an object: a code, a sentence, and the key it is about."""
+
+    code: str
+    message: str
+    key: str | None = None
+
+
+def refuse(objections: list[Objection]) -> None:
+    """Raise the first objection; the error's context holds them all, for those who report every problem at once."""
+    if objections:
+        raise PydanticCustomError(objections[0].code, objections[0].message, {"objections": objections})
 
 
 # --- where and when --------------------------------------------------------------------------------------------------
@@ -88,10 +63,8 @@ class CalendarSpec(Model):
     """Business time: the working week, the hours of a day and the public holidays (ISO 3166-2, such as `DE-BE`)."""
 
     workweek: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
-    hours: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$")] = (
-        "09:00-17:00"
-    )
-    holidays: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
+    hours: HoursText = "09:00-17:00"
+    holidays: RegionText | None = None
 
 
 class Trailing(Model):
@@ -102,7 +75,15 @@ class ToDate(Model):
     to_date: Literal["month", "quarter", "year", "cycle"]
 
 
-WindowSpec: TypeAlias = Literal["now", "cycle", "all"] | Trailing | ToDate
+WindowSpec: TypeAlias = Annotated[
+    Annotated[Literal["now", "cycle", "all"], Tag("<word>")]
+    | Annotated[Trailing, Tag("<trailing>")]
+    | Annotated[ToDate, Tag("<to_date>")],
+    one_of(
+        {"<word>": str, "<trailing>": Trailing, "<to_date>": ToDate},
+        "a window is now, cycle, all, {trailing: 30d} or {to_date: quarter}",
+    ),
+]
 
 
 # --- connections and datasets ----------------------------------------------------------------------------------------
@@ -164,19 +145,26 @@ class RecordsSource(Model):
     per: Literal["entity"] | None = None
 
 
+Words: TypeAlias = Annotated[
+    Annotated[Text, Tag("<word>")] | Annotated[tuple[Text, ...], Tag("<words>")],
+    one_of({"<word>": str, "<words>": (list, tuple)}, "a text or a list of texts is expected"),
+]
+
+
 class Edge(Model):
     """A moment of one entity: when it entered a status or category, when a field says, or when an event came."""
 
-    status: Text | tuple[Text, ...] | None = None
+    status: Words | None = None
     category: Literal["to_do", "in_progress", "done"] | None = None
     field: Text | None = None
-    event: Text | tuple[Text, ...] | None = None
+    event: Words | None = None
     pick: Literal["first", "last"] = "first"
 
     @model_validator(mode="after")
     def _one(self) -> "Edge":
-        if sum(x is not None for x in (self.status, self.category, self.field, self.event)) != 1:
-            raise PydanticCustomError("edge", "exactly one of status, category, field or event is expected")
+        moments = [x for x in (self.status, self.category, self.field, self.event) if x is not None]
+        if len(moments) != 1 or moments == [()]:
+            refuse([Objection("edge", "exactly one of status, category, field or event is expected")])
         return self
 
 
@@ -200,9 +188,17 @@ class Side(Model):
     aggregate: Literal["count", "sum"] | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "Side":
+    def _consistent(self) -> "Side":
+        found: list[Objection] = []
         if (self.query is None) == (self.records is None):
-            raise PydanticCustomError("side", "exactly one of query or records is expected")
+            found.append(Objection("source_form", "exactly one of query or records is expected"))
+        elif self.query is not None and self.aggregate is not None:
+            found.append(Objection("aggregate", "a query has no aggregate: the tool counts", "aggregate"))
+        elif self.records is not None and (self.aggregate == "sum") != (self.records.value is not None):
+            found.append(
+                Objection("aggregate", "a sum needs records with a value, and a value needs a sum", "aggregate")
+            )
+        refuse(found)
         return self
 
 
@@ -223,10 +219,14 @@ class Distinct(Model):
     distinct: Expression
 
 
-AggregateName = Annotated[
-    str, StringConstraints(pattern=r"^(count|sum|avg|median|min|max|last|p[1-9][0-9]?)$")
+AggregateName = Annotated[str, StringConstraints(pattern=AGGREGATE_PATTERN)]
+AggregateSpec: TypeAlias = Annotated[
+    Annotated[AggregateName, Tag("<word>")] | Annotated[Distinct, Tag("<mapping>")],
+    one_of(
+        {"<word>": str, "<mapping>": Distinct},
+        PATTERN_MEANINGS[AGGREGATE_PATTERN],
+    ),
 ]
-AggregateSpec: TypeAlias = AggregateName | Distinct
 
 SourceForm: TypeAlias = QuerySource | RecordsSource | DurationSource | RatioSource | ManualSource
 SOURCE_FORMS = ("query", "records", "duration", "ratio", "manual")
@@ -261,26 +261,35 @@ class MetricSpec(Model):
     def _consistent(self) -> "MetricSpec":
         forms = [name for name in SOURCE_FORMS if getattr(self, name) is not None]
         if len(forms) != 1:
-            raise PydanticCustomError(
-                "source_form",
-                "exactly one source form is expected ({forms}), found {found}",
-                {"forms": ", ".join(SOURCE_FORMS), "found": ", ".join(forms) or "none"},
-            )
-        if self.duration is not None:
-            if self.unit not in TIME_UNITS:
-                raise PydanticCustomError("unit", "a duration's unit is one of {units}", {"units": ", ".join(TIME_UNITS)})
-            if isinstance(self.aggregate, Distinct) or self.aggregate in ("count", None):
-                raise PydanticCustomError("aggregate", "a duration needs an aggregate: avg, median, p90, min, max, sum, last")
-        if self.records is not None:
-            if self.aggregate is None and self.records.value is not None:
-                raise PydanticCustomError("aggregate", "records with a value need an aggregate, such as sum or avg")
-            if self.aggregate not in ("count", None) and not isinstance(self.aggregate, Distinct) and self.records.value is None:
-                raise PydanticCustomError("aggregate", "this aggregate needs records with a value")
-        if self.aggregate is not None and forms[0] not in ("records", "duration"):
-            raise PydanticCustomError("aggregate", "only records and duration take an aggregate")
-        if self.ratio is not None and self.unit != "percent" and not self.unit:
-            raise PydanticCustomError("unit", "a ratio needs a unit")
+            expected = f"exactly one source form is expected: {', '.join(SOURCE_FORMS)}"
+            refuse([Objection("source_form", expected, forms[1] if forms else None)])
+        refuse([*self._aggregate_objections(), *self._other_objections()])
         return self
+
+    def _aggregate_objections(self) -> "list[Objection]":
+        message = None
+        is_distinct = isinstance(self.aggregate, Distinct)
+        if self.duration is not None:
+            if is_distinct or self.aggregate in ("count", None):
+                message = "a duration needs an aggregate: avg, median, p90, min, max, sum or last"
+        elif self.records is not None:
+            if self.aggregate is None and self.records.value is not None:
+                message = "records with a value need an aggregate, such as sum or avg"
+            elif self.aggregate not in ("count", None) and not is_distinct and self.records.value is None:
+                message = "this aggregate needs records with a value"
+        elif self.aggregate is not None:
+            message = "only records and duration take an aggregate"
+        return [Objection("aggregate", message, "aggregate")] if message else []
+
+    def _other_objections(self) -> "list[Objection]":
+        found = []
+        if self.duration is not None and self.unit not in TIME_UNITS:
+            found.append(Objection("unit", f"a duration's unit is one of {', '.join(TIME_UNITS)}", "unit"))
+        if self.manual is not None and self.window != "now":
+            found.append(Objection("window", "a manual metric has no window", "window"))
+        if self.min_samples is not None and (self.manual is not None or self.query is not None):
+            found.append(Objection("min_samples", "only records, duration and ratio have samples", "min_samples"))
+        return found
 
     @property
     def form(self) -> str:
@@ -302,8 +311,6 @@ class MetricSpec(Model):
 
 # --- what the team wants ---------------------------------------------------------------------------------------------
 
-CycleName = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$")]
-
 
 class MeasuredBaseline(Model):
     """The metric's own window rule at the end of that period, measured once and frozen with its evidence."""
@@ -314,30 +321,49 @@ class MeasuredBaseline(Model):
 class Change(Model):
     """A target relative to the baseline: `-25%` or `+3`."""
 
-    change: Annotated[str, StringConstraints(pattern=r"^[+-][0-9]{1,15}(\.[0-9]{1,10})?%?$")]
+    change: ChangeText
 
 
 class Maintain(Model):
     """A bound to hold, inclusive where it says so: `>= 99.9`, `<= 2`."""
 
-    maintain: Annotated[str, StringConstraints(pattern=r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?$")]
+    maintain: BoundText
 
 
 class GuardrailSpec(Model):
     """What must hold beside the key result: `>= 40`, or `>= 97% of baseline`."""
 
     metric: Reference
-    must: Annotated[str, StringConstraints(pattern=r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?(% of baseline)?$")]
+    must: GuardrailText
     baseline: Number | None = None
+
+
+_NUMBERS = (int, Decimal, str, float)
+
+MetricOrReference: TypeAlias = Annotated[
+    Annotated[Reference, Tag("<word>")] | Annotated[MetricSpec, Tag("<mapping>")],
+    one_of({"<word>": str, "<mapping>": MetricSpec}, "the name of a metric is expected, or a metric"),
+]
+Baseline: TypeAlias = Annotated[
+    Annotated[Number, Tag("<number>")] | Annotated[MeasuredBaseline, Tag("<mapping>")],
+    one_of({"<number>": _NUMBERS, "<mapping>": MeasuredBaseline}, "a baseline is a number, or {measure: 2026-Q3}"),
+]
+Target: TypeAlias = Annotated[
+    Annotated[Number, Tag("<number>")] | Annotated[Change, Tag("<change>")] | Annotated[Maintain, Tag("<maintain>")],
+    one_of(
+        {"<number>": _NUMBERS, "<change>": Change, "<maintain>": Maintain},
+        'a target is a number, {change: -25%} or {maintain: ">= 99.9"}',
+    ),
+]
 
 
 class KeyResultSpec(Model):
     """From a baseline to a target by the end of the objective's cycle."""
 
     title: Title | None = None
-    metric: Reference | MetricSpec
-    baseline: Number | MeasuredBaseline | None = None
-    target: Number | Change | Maintain
+    metric: MetricOrReference
+    baseline: Baseline | None = None
+    target: Target
     kind: Literal["committed", "aspirational"] = "committed"
     weight: Number = Decimal(1)
     owner: Title | None = None
@@ -346,15 +372,26 @@ class KeyResultSpec(Model):
 
     @model_validator(mode="after")
     def _meaningful(self) -> "KeyResultSpec":
+        found: list[Objection] = []
         if self.weight < 0:
-            raise PydanticCustomError("weight", "a weight is not negative")
-        if isinstance(self.target, Maintain):
-            return self
-        if self.baseline is None:
-            raise PydanticCustomError("baseline", "a baseline is expected: a number, or {measure: 2026-Q3}")
-        if isinstance(self.baseline, Decimal) and self.baseline == self.target:
-            raise PydanticCustomError("baseline_is_target", "baseline and target are equal: there is nothing to reach")
+            found.append(Objection("weight", "a weight is not negative", "weight"))
+        if isinstance(self.metric, MetricSpec) and self.metric.form in ("query", "manual"):
+            message = "only records, duration and ratio are written inside a key result; give this metric a name"
+            found.append(Objection("inline_metric", message, "metric"))
+        if not isinstance(self.target, Maintain) and self.baseline is None:
+            message = "a baseline is expected: a number, or {measure: 2026-Q3}"
+            found.append(Objection("missing", message, "baseline"))
+        if self._target_is_baseline():
+            message = "baseline and target are equal: there is nothing to reach"
+            found.append(Objection("baseline_is_target", message, "target"))
+        refuse(found)
         return self
+
+    def _target_is_baseline(self) -> bool:
+        if isinstance(self.target, Change):
+            is_relative, change = self.target.change.endswith("%"), Decimal(self.target.change.rstrip("%"))
+            return change == 0 or (is_relative and self.baseline == 0)
+        return isinstance(self.baseline, Decimal) and self.baseline == self.target
 
 
 class ObjectiveSpec(Model):
