@@ -22,7 +22,19 @@ from typing import Any, TypeAlias
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
-from app.domain.rule_text import Path, RuleError, Step, Token, check_cost, element_names, is_mark, paths, tokens
+from app.domain.rule_text import (
+    Path,
+    RuleError,
+    Step,
+    Token,
+    check_cost,
+    element_names,
+    is_mark,
+    loop_bodies,
+    loop_depth,
+    paths,
+    tokens,
+)
 from app.domain.rule_values import SAFE_INTEGER, Conversion, RuleValue, from_cel
 
 __all__ = ["Rule", "RuleData", "RuleError", "RuleValue", "compile_rule"]
@@ -32,8 +44,11 @@ RuleData: TypeAlias = Mapping[str, Any]
 # The library stops after 10,000 steps, but a step costs what it touches.
 MAX_LIST_IN_MAP = 500  # map and filter copy the list at every element they keep
 MAX_VALUES_IN_LOOP = 100
+MAX_CHARACTERS_IN_LOOP = 4_096
+MAX_VALUES_IN_NESTED_LOOPS = 1_000
 MAX_PATTERN_STEPS = 3_000_000
 _ERROR_PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
+_STATUS_CODE = re.compile(r" \[[A-Z_]+\]$")
 _NO_OVERLOAD = "No matching overloads found"
 _ABSENT = ("Key not found in map", "Index error", "SELECT to non-message")
 
@@ -53,6 +68,7 @@ class Rule:
     _filled: frozenset[str] = field(repr=False)
     _pattern_cost: int = field(repr=False)
     _has_copying_loop: bool = field(repr=False)
+    _has_nested_loop: bool = field(repr=False)
 
     @property
     def is_exact(self) -> bool:
@@ -79,18 +95,18 @@ class Rule:
     def _evaluate(self, data: RuleData) -> RuleValue:
         conversion = Conversion(self._in_doubles, self._filled)
         variables: dict[str, Any] = {}
-        reads_null = False
+        reads_null, repeated = False, 0
         for name, path in zip(self._names, self._paths, strict=True):
-            before = conversion.values, conversion.characters
+            values, characters = conversion.values, conversion.characters
             found = _walk(data, path)
             reads_null = reads_null or found is None
             variables[name] = conversion.convert(found)
             variables[f"{name}m"] = isinstance(found, datetime)
-            if path.in_loop and (
-                conversion.values - before[0] > MAX_VALUES_IN_LOOP or conversion.characters - before[1] > 4_096
-            ):
-                raise RuleError("the data is too large to be read again for every element")
-        self._check_size(conversion)
+            if path.in_loop:
+                repeated += conversion.characters - characters
+                if conversion.values - values > MAX_VALUES_IN_LOOP or repeated > MAX_CHARACTERS_IN_LOOP:
+                    raise RuleError("the data is too large to be read again for every element")
+        self._check_size(conversion, repeated)
         try:
             result = self._program.eval(data=variables)
             kind = result.type().name()
@@ -102,11 +118,13 @@ class Rule:
             return None
         return from_cel(plain)
 
-    def _check_size(self, conversion: Conversion) -> None:
+    def _check_size(self, conversion: Conversion, repeated: int) -> None:
+        """`repeated`: the characters that are read again for every element."""
         if self._has_copying_loop and conversion.longest > MAX_LIST_IN_MAP:
             raise RuleError(f"map and filter take lists of at most {MAX_LIST_IN_MAP} elements")
-        repeated = conversion.values if self._filled or self._has_copying_loop else 1
-        if self._pattern_cost * conversion.characters * min(repeated, 100) > MAX_PATTERN_STEPS * min(repeated, 100):
+        if self._has_nested_loop and conversion.values > MAX_VALUES_IN_NESTED_LOOPS:
+            raise RuleError("the data is too large for a loop within a loop")
+        if self._pattern_cost * (conversion.characters + repeated * conversion.values) > MAX_PATTERN_STEPS:
             raise RuleError("the text is too long for this pattern")
 
 
@@ -135,6 +153,7 @@ def compile_rule(text: str, variables: tuple[str, ...]) -> Rule:
         _filled=element_names(found),
         _pattern_cost=pattern_cost,
         _has_copying_loop=any(token.text in ("map", "filter") for token in found),
+        _has_nested_loop=any(loop_depth(found, first) > 1 for first, _ in loop_bodies(found)),
     )
 
 
@@ -166,7 +185,7 @@ def _plain_message(message: str) -> str:
     text = place[3] if place else message.split("\n")[0].split(": ", 1)[-1]
     if "Iteration budget" in text:
         return "this rule takes too many steps"
-    return text.removesuffix(" (in container '')").rstrip()[:300]
+    return _STATUS_CODE.sub("", text).removesuffix(" (in container '')").rstrip()[:300]
 
 
 def _compile_over_paths(

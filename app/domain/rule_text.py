@@ -134,6 +134,11 @@ def loop_bodies(found: Sequence[Token]) -> tuple[tuple[int, int], ...]:
     return tuple((opening + 3, _closing(found, opening)) for opening, _ in _macros(found))
 
 
+def loop_depth(found: Sequence[Token], index: int) -> int:
+    """In how many loop bodies, one within the other, the token at `index` stands."""
+    return sum(first <= index <= last for first, last in loop_bodies(found))
+
+
 def _closing(found: Sequence[Token], opening: int) -> int:
     depth = 0
     for index in range(opening, len(found)):
@@ -216,6 +221,8 @@ def _pattern_cost(found: Sequence[Token], index: int) -> int:
     patterns = [value for value in arguments if value is not None]
     if len(patterns) != 1 or arguments[-1] is None:
         raise RuleError("matches takes a literal pattern", found[index].start + 1)
+    if loop_depth(found, index) > 1:
+        raise RuleError("matches is not supported in a loop within a loop", found[index].start + 1)
     product, total = 1, 0
     for after_group, low, high in _REPEAT.findall(patterns[0]):
         times = max(int(low), int(high or 0), 1)
