@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,11 @@ class Steps:
     """What `up` does besides running processes, handed in by the root: this module knows no database."""
 
     migrate: Callable[[str], None]  # blocking; takes the database URL
-    ensure_admin_token: Callable[[Settings, Path], Awaitable[None]]  # makes the file hold a valid admin token
+    ensure_admin_token: Callable[[str, Path], Awaitable[None]]  # the same URL, and the file for a first token
     say: Callable[[str], None]
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    # -P: a folder named `app` where the user happens to stand must not be taken for ours.
+    command: Sequence[str] = (sys.executable, "-P", "-m", "app.cli")  # `serve` and `worker` are added to it
 
 
 async def up(options: UpOptions, steps: Steps) -> None:
@@ -80,7 +82,7 @@ async def up(options: UpOptions, steps: Steps) -> None:
         steps.say("Migrating the database")
         await asyncio.to_thread(steps.migrate, settings.database_url)
         token_file = directory / TOKEN_FILE
-        await steps.ensure_admin_token(settings, token_file)
+        await steps.ensure_admin_token(settings.database_url, token_file)
         url = _url(options.host, listener)
         url_file = directory / URL_FILE
         url_file.write_text(f"{url}\n")
@@ -88,7 +90,7 @@ async def up(options: UpOptions, steps: Steps) -> None:
         if stopping.is_set():
             return
         steps.say("Starting the API and the worker")
-        await _run_children(listener, environment, valkey, url, token_file, steps.say, stopping)
+        await _run_children(listener, environment, valkey, url, token_file, steps, stopping)
 
 
 async def _run_children(
@@ -97,38 +99,48 @@ async def _run_children(
     valkey: EmbeddedValkey | None,
     url: str,
     token_file: Path,
-    say: Callable[[str], None],
+    steps: Steps,
     stopping: asyncio.Event,
 ) -> None:
     # The children share our listening socket: requests wait in its backlog while the API is started again.
-    api = Child("API", ["serve", "--descriptor", str(listener.fileno())], environment, (listener.fileno(),), say)
-    worker = Child("worker", ["worker"], environment, (), say)
+    descriptor = listener.fileno()
+    serve = [*steps.command, "serve", "--descriptor", str(descriptor)]
+    api = Child("API", serve, environment, (descriptor,), steps.say)
+    worker = Child("worker", [*steps.command, "worker"], environment, (), steps.say)
     ending = asyncio.Event()
     running = [asyncio.create_task(child.run(ending)) for child in (api, worker)]
     ready = asyncio.create_task(_wait_until_ready(listener))
     stopped = asyncio.create_task(stopping.wait())
-    watching = asyncio.create_task(_keep_alive(valkey, ending, say)) if valkey else stopped
+    watching = asyncio.create_task(_keep_alive(valkey, ending, steps.say)) if valkey else stopped
     try:
         await _first_of(ready, stopped, api.has_ended, *running)
         if not stopped.done():
             if not ready.done():
                 raise UpError("The API ended before it was ready; what it said is above.")
             ready.result()
-            say(f"KRSync is at {url}\nThe admin token is in {token_file}\nCtrl-C stops everything")
+            steps.say(_welcome(url, token_file))
             await _first_of(stopped, watching, *running)
-        say("Stopping")
+        steps.say("Stopping")
     finally:
         ending.set()
         ready.cancel()
         stopped.cancel()
         api.has_ended.cancel()
-        results = await asyncio.gather(*running, return_exceptions=True)
+        results: list[Any] = await asyncio.gather(*running, return_exceptions=True)
         if watching is not stopped:
             watching.cancel()
-        await asyncio.gather(ready, stopped, watching, return_exceptions=True)
+        results += await asyncio.gather(watching, return_exceptions=True)
+        await asyncio.gather(ready, stopped, return_exceptions=True)
     for result in results:
-        if isinstance(result, BaseException):
+        if isinstance(result, Exception):
             raise result
+
+
+def _welcome(url: str, token_file: Path) -> str:
+    place = f"The first admin token is in {token_file}"
+    if not token_file.exists():
+        place = f"The first admin token was in {token_file}, which is gone; make another with `krsync token create`"
+    return f"KRSync is at {url}\n{place}\nCtrl-C stops everything"
 
 
 async def _first_of(*futures: asyncio.Future[Any]) -> None:
@@ -147,7 +159,7 @@ async def _keep_alive(valkey: EmbeddedValkey, ending: asyncio.Event, say: Callab
 
 
 class Child:
-    """One of our own processes (`python -m app.cli …`), started again with a growing pause whenever it ends.
+    """One of our own processes, started again with a growing pause whenever it ends.
 
     `has_ended` is done once it has ended by itself for the first time.
     """
@@ -155,14 +167,13 @@ class Child:
     def __init__(
         self,
         name: str,
-        arguments: list[str],
+        command: Sequence[str],
         environment: Mapping[str, str],
         descriptors: tuple[int, ...],
         say: Callable[[str], None],
     ) -> None:
         self._name = name
-        # -P: a folder named `app` where the user happens to stand must not be taken for ours.
-        self._command = tied_to_us([sys.executable, "-P", "-m", "app.cli", *arguments], signal.SIGKILL)
+        self._command = tied_to_us(command, signal.SIGKILL)
         self._environment = dict(environment)
         self._descriptors = descriptors
         self._say = say

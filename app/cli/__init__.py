@@ -1,0 +1,43 @@
+"""The `krsync` command. Exit codes: 0 done, 1 the input is wrong, 2 the call is wrong, 3 the service is out of reach.
+
+Every module here holds the commands of one purpose. What they need is imported when they run, so that
+`krsync validate` does not wait for a web framework.
+"""
+
+import os
+import sys
+
+import typer
+
+from app.cli import checks, doctor, reading, running, team_files, tokens
+from app.cli.output import CommandError, complain
+
+app = typer.Typer(
+    name="krsync",
+    help="Keeps every OKR key result at its true value, and says where each number came from.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+running.add_to(app)
+team_files.add_to(app)
+reading.add_to(app)
+app.add_typer(tokens.app, name="token", help="Create, list and revoke API tokens.")
+doctor.add_to(app)
+checks.add_to(app)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except CommandError as error:
+        complain(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`krsync status | head`). Nothing may be flushed at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,72 @@
+"""`krsync test`: the whole check of a clone, the same on a laptop, in pre-commit and in CI."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output import CALL_IS_WRONG, CommandError, say
+
+_CLONE = Path(__file__).resolve().parents[2]
+
+# What it is called, and the interpreter's arguments. import-linter has no module to run, only this function.
+CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
+    ("lint", ("-m", "ruff", "check", "--quiet", ".")),
+    ("types", ("-m", "mypy")),
+    ("imports", ("-c", "from importlinter.cli import lint_imports_command as run; run()")),
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    app.command(
+        name="test",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )(check)
+
+
+def check(
+    context: typer.Context,
+    is_long: Annotated[bool, typer.Option("--long", help="Also the slow runs: faults and soaks.")] = False,
+) -> None:
+    """Check a clone: format, lint, types, import contracts, then every test. More arguments go to pytest."""
+    if not (_CLONE / "tests").is_dir():
+        raise CommandError(
+            "the tests are in a clone of the repository only; this is an installed krsync.", CALL_IS_WRONG
+        )
+    environment = _environment()
+    failed = [name for name, command in CHECKS if not _passes(name, command, environment)]
+    arguments = [*(["--long"] if is_long else []), *context.args]
+    tests = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=_CLONE, env=environment, check=False)
+    if failed or tests.returncode != 0:
+        raise typer.Exit(1)
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the settings of whatever service this shell talks to."""
+    kept = ("KRSYNC_TEST_POSTGRES", "KRSYNC_SHARED_DATA")
+    return {name: value for name, value in os.environ.items() if not name.startswith("KRSYNC_") or name in kept}
+
+
+def _passes(name: str, command: tuple[str, ...], environment: dict[str, str]) -> bool:
+    started = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=_CLONE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    verdict = "ok" if result.returncode == 0 else "FAILED"
+    say(f"{name:<8} {verdict} ({time.monotonic() - started:.1f} s)")
+    if result.returncode != 0:
+        say(result.stdout.rstrip())
+    return result.returncode == 0

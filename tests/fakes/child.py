@@ -1,0 +1,41 @@
+"""Run as a script: stands in for `krsync serve` and `krsync worker` under the supervisor.
+
+Its environment says how it behaves: FAKE_SERVE=broken ends at once, FAKE_STUBBORN ignores SIGTERM. Every start adds a
+line `name pid` to `children` in the data directory.
+"""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> None:
+    directory = Path(os.environ["KRSYNC_DATA_DIR"])
+    name = arguments[0]
+    if name == "serve" and os.environ.get("FAKE_SERVE") == "broken":
+        sys.exit(7)
+    if os.environ.get("FAKE_STUBBORN"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with (directory / "children").open("a") as file:
+        file.write(f"{name} {os.getpid()}\n")
+    print(f"{name} {os.getpid()}", flush=True)
+    if name == "serve":
+        serve(socket.socket(fileno=int(arguments[2])))
+    while True:
+        signal.pause()
+
+
+def serve(listener: socket.socket) -> None:
+    """Answer every request with the process id, like a very small /healthz."""
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            body = str(os.getpid())
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
