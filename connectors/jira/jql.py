@@ -14,8 +14,9 @@ _TOKEN = re.compile(r"""(?P<quoted>"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?)|(?P<or
 #: Creation never changes and the newest issue comes last, so rows do not move between the pages of a read.
 STABLE_ORDER = "ORDER BY created ASC, key ASC"
 
-_EARLIEST = "1970-01-01 00:00"
-_LATEST = "9999-12-31 23:59"
+# Dates before and after every issue, and far from what a date can hold in any zone.
+_EARLIEST = "1970-01-02 00:00"
+_LATEST = "3000-01-01 00:00"
 
 
 def has_placeholder(jql: str, name: str | None = None) -> bool:

@@ -121,13 +121,21 @@ class Project(msgspec.Struct, frozen=True):
     name: str
 
 
+def _exact(text: str) -> Decimal:
+    number = Decimal(text)
+    # Beyond any number a field holds, and a number like 1e999999999 would cost a fortune to write out.
+    if len(text) > 100 or abs(number.adjusted()) > 400:
+        raise ValueError("a number out of range")
+    return number
+
+
 def decode(body: bytes, shape: type[PayloadT], what: str) -> PayloadT:
     """`body` as `shape`, numbers with a point as `Decimal`; UnexpectedResponseError for anything else."""
     try:
-        return msgspec.json.Decoder(shape, float_hook=Decimal).decode(body)
+        return msgspec.json.Decoder(shape, float_hook=_exact).decode(body)
     except msgspec.ValidationError as error:
         raise UnexpectedResponseError(f"Jira's {what} has another shape than expected: {error}") from error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ArithmeticError) as error:
+    except (ValueError, RecursionError, ArithmeticError) as error:
         page = body.lstrip()[:1] == b"<"
         found = "a web page (a login page?)" if page else "something that is not whole JSON"
         raise UnexpectedResponseError(f"Jira answered {found} where its {what} was expected.") from error

@@ -221,7 +221,7 @@ class JiraCloudFake:
         issues = [_projected(issue, fields) for issue in found[start:end]]
         if end >= len(found):
             return {"issues": issues, "isLast": True}
-        return {"issues": issues, "isLast": False, "nextPageToken": self._token(found, end)}
+        return {"issues": issues, "isLast": False, "nextPageToken": self.page_token(found, end)}
 
     def _changelogs(self, request: Json, visible: Mapping[str, Json]) -> Json:
         names, fields = request.get("issueIdsOrKeys") or [], request.get("fieldIds") or []
@@ -258,7 +258,7 @@ class JiraCloudFake:
             logs.setdefault(str(issue_id), []).append({**history, "created": created})
         page: Json = {"issueChangeLogs": [{"issueId": id, "changeHistories": one} for id, one in logs.items()]}
         if end < len(found):
-            page["nextPageToken"] = self._token(found, end)
+            page["nextPageToken"] = self.page_token(found, end)
         return page
 
     def _changelog(self, name: str, query: Mapping[str, str], visible: Mapping[str, Json]) -> Json:
@@ -276,7 +276,8 @@ class JiraCloudFake:
             "values": values,
         }
 
-    def _token(self, found: list[Any], start: int) -> str:
+    def page_token(self, found: list[Any], start: int = 0) -> str:
+        """A token for the rest of `found`."""
         token = base64.urlsafe_b64encode(f"page-{len(self._tokens)}".encode()).decode()
         self._tokens[token] = (found, start)
         return token

@@ -17,6 +17,7 @@ _TOKEN = re.compile(
 _RELATIVE = re.compile(r"([+-]?)(\d+)([wdhm])")
 _UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _DATE_FORMATS = ("%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y-%m-%d", "%Y/%m/%d")
+_RESERVED = {"and", "or", "not", "in", "is", "order", "by", "empty", "null", "asc", "desc"}
 _KEYS = {"key", "id", "issue", "issuekey"}
 _DATES = {"created": "created", "updated": "updated", "resolved": "resolutiondate", "resolutiondate": "resolutiondate"}
 _NAMED = {
@@ -122,6 +123,8 @@ class _Parser:
         if token.kind not in ("word", "quoted"):
             raise JqlError(f"Error in the JQL Query: Expecting a field name but got '{token.text}'.")
         field = token.text.casefold()
+        if token.kind == "word" and field in _RESERVED:
+            raise JqlError(f"Error in the JQL Query: '{token.text}' is a reserved JQL word.")
         if field in _DATES:
             return self._date_clause(_DATES[field])
         if field not in _NAMED and field not in _KEYS and field != "statuscategory":

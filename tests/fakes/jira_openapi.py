@@ -21,7 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class OpenApiChecker:
-    """Wraps an ASGI app; `violations` says what in the requests and in the answers with 200 the document forbids.
+    """Wraps an ASGI app; the two lists say what in requests, and in answers with 200, the document forbids.
 
     What the site does against the document's schemas is let through: null members, `created` as a number in bulk
     changelogs (both are in the document's own examples), and `tmp…` members of history items (recorded).
@@ -39,7 +39,8 @@ class OpenApiChecker:
             for path, operations in self._document["paths"].items()
         ]
         self._validators: dict[str, Validator] = {}
-        self.violations: list[str] = []
+        self.request_violations: list[str] = []
+        self.answer_violations: list[str] = []
         self.checked_requests = 0
         self.checked_answers = 0
 
@@ -79,34 +80,34 @@ class OpenApiChecker:
         template, operations = next((one for one in matches if one[0] == path), matches[0] if matches else (path, {}))
         operation = operations.get(method)
         if operation is None:
-            self.violations.append(f"{where}: no such operation")
+            self.request_violations.append(f"{where}: no such operation")
             return None
         self._check_query(where, operation, dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)))
         expected = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if expected is None:
             if body:
-                self.violations.append(f"{where}: takes no body")
+                self.request_violations.append(f"{where}: takes no body")
             return template, method
         content_type = dict(scope["headers"]).get(b"content-type", b"").decode()
         if not content_type.startswith("application/json"):
-            self.violations.append(f"{where}: the body's type is {content_type!r}")
+            self.request_violations.append(f"{where}: the body's type is {content_type!r}")
         try:
             value = json.loads(body)
         except ValueError:
-            self.violations.append(f"{where}: the body is no JSON")
+            self.request_violations.append(f"{where}: the body is no JSON")
             return template, method
         pointer = ["paths", template, method, "requestBody", "content", "application/json", "schema"]
-        self._judge(where, pointer, value)
+        self._judge(self.request_violations, where, pointer, value)
         return template, method
 
     def _check_query(self, where: str, operation: dict[str, Any], query: dict[str, str]) -> None:
         known = {one["name"]: one for one in operation.get("parameters", []) if one.get("in") == "query"}
         for name, value in query.items():
             if name not in known:
-                self.violations.append(f"{where}: unknown parameter {name!r}")
+                self.request_violations.append(f"{where}: unknown parameter {name!r}")
             elif known[name]["schema"].get("type") == "integer" and not re.fullmatch(r"-?\d+", value):
-                self.violations.append(f"{where}: {name} is no integer")
-        self.violations += [
+                self.request_violations.append(f"{where}: {name} is no integer")
+        self.request_violations += [
             f"{where}: {name} is required" for name, one in known.items() if one.get("required") and name not in query
         ]
 
@@ -116,15 +117,21 @@ class OpenApiChecker:
             return
         self.checked_answers += 1
         pointer = ["paths", template, method, "responses", "200", "content", "application/json", "schema"]
-        self._judge(f"answer to {method.upper()} {template}", pointer, _as_documented(json.loads(body)))
+        where = f"answer to {method.upper()} {template}"
+        try:
+            value = json.loads(body)
+        except ValueError:
+            self.answer_violations.append(f"{where}: no JSON")
+        else:
+            self._judge(self.answer_violations, where, pointer, _as_documented(value))
 
-    def _judge(self, where: str, pointer: list[str], value: Any) -> None:
+    def _judge(self, violations: list[str], where: str, pointer: list[str], value: Any) -> None:
         reference = "urn:jira#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in pointer)
         reference = reference.replace("{", "%7B").replace("}", "%7D")
         if reference not in self._validators:
             self._validators[reference] = Draft202012Validator({"$ref": reference}, registry=self._registry)
-        for error in self._validators[reference].iter_errors(value):
-            self.violations.append(f"{where}: {error.json_path}: {error.message[:200]}")
+        errors = self._validators[reference].iter_errors(value)
+        violations.extend(f"{where}: {error.json_path}: {error.message[:200]}" for error in errors)
 
 
 def _as_documented(value: Any) -> Any:

@@ -1,0 +1,93 @@
+"""Every way an answer can fail, and the error that tells what to do next."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from connectors.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConnectorError,
+    QueryError,
+    RateLimitedError,
+    UnavailableError,
+    UnexpectedResponseError,
+)
+from connectors.jira.failures import failure
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+def _failure(status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> ConnectorError | None:
+    return failure(status, httpx.Headers(headers or {}), body, NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        (200, {}, None),
+        (204, {}, None),
+        (200, {"X-Seraph-LoginReason": "OK"}, None),
+        (200, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}, AuthenticationError),
+        (404, {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}, AuthenticationError),
+        (403, {"X-Seraph-LoginReason": "AUTHENTICATION_DENIED"}, AuthenticationError),
+        (301, {"Location": "http://169.254.169.254/"}, UnexpectedResponseError),
+        (400, {}, QueryError),
+        (401, {}, AuthenticationError),
+        (403, {}, AccessDeniedError),
+        (403, {"Retry-After": "7"}, RateLimitedError),
+        (403, {"X-RateLimit-Remaining": "0"}, RateLimitedError),
+        (404, {}, UnexpectedResponseError),
+        (408, {}, UnavailableError),
+        (410, {}, UnexpectedResponseError),
+        (429, {}, RateLimitedError),
+        (500, {}, UnavailableError),
+        (502, {}, UnavailableError),
+        (503, {}, UnavailableError),
+        (503, {"Retry-After": "7"}, UnavailableError),
+        (503, {"RateLimit-Reason": "jira-burst-based"}, RateLimitedError),
+    ],
+)
+def test_a_status_names_what_to_do(status: int, headers: dict[str, str], expected: type[ConnectorError] | None) -> None:
+    found = _failure(status, headers)
+    assert (type(found) if found else None) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        (None, None),
+        ("7", timedelta(seconds=7)),
+        ("0", timedelta(0)),
+        ("0.25", timedelta(milliseconds=250)),
+        ("-5", None),
+        ("soon", None),
+        ("nan", None),
+        ("99999999999999999999", timedelta(days=1)),
+        ("Sun, 22 Nov 2026 09:31:00 GMT", timedelta(seconds=60)),
+        ("Sun, 22 Nov 2026 09:00:00 GMT", timedelta(0)),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_is_what_the_tool_asks_for_within_sense(status: int, value: str | None, wait: timedelta | None) -> None:
+    found = _failure(status, {} if value is None else {"Retry-After": value})
+    assert isinstance(found, (RateLimitedError, UnavailableError))
+    assert found.retry_after == wait
+
+
+def test_a_refused_query_is_told_in_jiras_own_words() -> None:
+    words = "Field 'foo' does not exist or you do not have permission to view it."
+    body = json.dumps({"errorMessages": [words, "Second\nline."], "errors": {"jql": "bad"}}).encode()
+    assert words in str(_failure(400, body=body))
+    assert "Second line. jql: bad" in str(_failure(400, body=body))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"errorMessages":"x"}', b"[" * 99_999, b"\xff"])
+def test_words_that_can_not_be_read_are_left_out(body: bytes) -> None:
+    assert str(_failure(400, body=body)) == "Jira refuses the query."
+
+
+def test_words_are_cut_to_what_a_person_reads() -> None:
+    assert len(str(_failure(400, body=json.dumps({"errorMessages": ["x" * 99_999]}).encode()))) < 1_000

@@ -1,0 +1,92 @@
+"""What a team may write for Jira, and what it is told otherwise."""
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.jira import JiraConfig, JiraDataset, JiraQuery
+
+CONFIG = {"url": "https://acme.atlassian.net", "email": "bot@acme.example", "token": {"env": "JIRA_TOKEN"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://acme.atlassian.net", "https://acme.atlassian.net"),
+        ("https://acme.atlassian.net/", "https://acme.atlassian.net"),
+        ("https://api.atlassian.com/ex/jira/11111111-2222", "https://api.atlassian.com/ex/jira/11111111-2222"),
+        ("http://127.0.0.1:8089", "http://127.0.0.1:8089"),
+        ("http://localhost:8089/atlassian", "http://localhost:8089/atlassian"),
+        ("http://[::1]:8089", "http://[::1]:8089"),
+    ],
+)
+def test_a_site_is_its_address(given: str, kept: str) -> None:
+    assert JiraConfig.model_validate({**CONFIG, "url": given}).url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "acme.atlassian.net",
+        "http://acme.atlassian.net",
+        "http://10.0.0.1",
+        "http://127.0.0.1.acme.example",
+        "ftp://acme.atlassian.net",
+        "https://",
+        "https://user:secret@acme.atlassian.net",
+        "https://acme.atlassian.net?x=1",
+        "https://acme.atlassian.net#top",
+        "https://acme.atlassian.net:port",
+        "https://acme.atlassian.net\\@evil.example",
+        "https://acme.atlassian.net /",
+        "",
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="url"):
+        JiraConfig.model_validate({**CONFIG, "url": url})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"token": "ATATT3x-literal"}, {"emial": "x@y"}, {"email": "a:b@acme.example"}, {"email": ""}, {"url": 5}],
+)
+def test_the_connection_is_strict(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        JiraConfig.model_validate({**CONFIG, **change})
+
+
+def test_a_webhook_secret_is_said_to_be_for_later() -> None:
+    with pytest.raises(ValidationError, match="not supported yet"):
+        JiraConfig.model_validate({**CONFIG, "webhook_secret": {"env": "JIRA_HOOK"}})
+
+
+@pytest.mark.parametrize(
+    ("jql", "is_windowed"),
+    [
+        ("created >= {from} AND created < {to}", True),
+        ('resolved >= "{from}"', True),
+        ("summary ~ '{x}'", False),
+        ("project = A", False),
+    ],
+)
+def test_a_query_is_windowed_when_it_names_an_edge(jql: str, is_windowed: bool) -> None:
+    assert JiraQuery(jql=jql).windowed() is is_windowed
+
+
+@pytest.mark.parametrize("given", [{"jql": ""}, {"jql": "x", "exact": "no"}, {"jql": "x", "limit": 3}, {}])
+def test_the_query_is_strict(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        JiraQuery.model_validate(given)
+
+
+def test_a_dataset_takes_a_list_of_field_names() -> None:
+    dataset = JiraDataset.model_validate({"jql": "project = A", "fields": ["Story Points", "Team"]})
+    assert dataset.fields == ("Story Points", "Team")
+
+
+@pytest.mark.parametrize(
+    "given", [{"jql": "created >= {from}"}, {"jql": "x", "fields": [5]}, {"jql": "x", "feilds": []}]
+)
+def test_the_dataset_is_strict(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        JiraDataset.model_validate(given)
