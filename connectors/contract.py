@@ -216,6 +216,7 @@ Read: TypeAlias = Callable[[Session, Any, Cursor | None], AsyncIterator[Page]]
 Verify: TypeAlias = Callable[[Any, InboundDelivery], None]
 Identify: TypeAlias = Callable[[Any, InboundDelivery], str | None]
 Parse: TypeAlias = Callable[[Any, InboundDelivery], Parsed]
+Browse: TypeAlias = Callable[[Any, Any], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +231,7 @@ class Connector:
     * `read(session, dataset, cursor)`: async pages; `cursor=None` reads everything in scope (a complete sweep).
     * `verify(config, delivery)`: returns, or raises SignatureError. Pure.
     * `identify(config, delivery)`: the sender's id of this delivery, for deduplication; None: the body's digest. Pure.
+    * `browse(config, query_or_dataset)`: the address that opens it in the tool, for a person. Pure.
     * `parse(config, delivery)`: see `Parsed`. Pure; raises UnexpectedResponseError for a body it can not read.
     """
 
@@ -247,6 +249,7 @@ class Connector:
     verify: Verify | None = None
     identify: Identify | None = None
     parse: Parse | None = None
+    browse: Browse | None = None
     presets: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 
     @property

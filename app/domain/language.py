@@ -5,6 +5,7 @@ rules that must compile, connectors' own options). The same models read the API'
 floats never reach them; names match `[a-z][a-z0-9_]*`.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from app.domain.scalars import (
     BoundText,
     ChangeText,
     CycleName,
+    DurationText,
     Expression,
     GuardrailText,
     HoursText,
@@ -68,7 +70,18 @@ class CalendarSpec(Model):
 
 
 class Trailing(Model):
-    trailing: Span
+    """The last days (whole local days, today included), or the last hours or minutes, which move with the clock."""
+
+    trailing: DurationText
+
+    @property
+    def span(self) -> timedelta:
+        return parse_timedelta(self.trailing)
+
+    @property
+    def is_in_days(self) -> bool:
+        """Whether it was said in days or weeks: `24h` is not `1d`."""
+        return self.trailing[-1] in "dw"
 
 
 class ToDate(Model):
@@ -275,6 +288,8 @@ class MetricSpec(Model):
         elif self.records is not None:
             if self.aggregate is None and self.records.value is not None:
                 message = "records with a value need an aggregate, such as sum or avg"
+            elif is_distinct and self.records.value is not None:
+                message = "distinct counts its own expression: leave the value out"
             elif self.aggregate not in ("count", None) and not is_distinct and self.records.value is None:
                 message = "this aggregate needs records with a value"
         elif self.aggregate is not None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BeforeValidator, Discriminator, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -53,6 +53,15 @@ def parse_timedelta(text: object) -> timedelta:
     if count > _LONGEST / timedelta(**{unit: 1}):
         raise PydanticCustomError("duration", "a duration is at most 36500d")
     return timedelta(**{unit: count})
+
+
+def _check_duration(text: str) -> str:
+    parse_timedelta(text)
+    return text
+
+
+DurationText = Annotated[str, AfterValidator(_check_duration)]
+"""A duration that keeps the unit it was written in."""
 
 
 def format_timedelta(span: timedelta) -> str:

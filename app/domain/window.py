@@ -106,14 +106,14 @@ def resolve(
 ) -> TimeSpan:
     """The span that a window means at a moment; ValueError when it needs a cycle and there is none.
 
-    Trailing days are whole local days, today included; a shorter trailing span ends at the moment. `to_date` is the
+    Trailing days are whole local days, today included; one in hours or minutes ends at the moment. `to_date` is the
     whole current period: what lies after the moment is not known yet. Edges beyond the calendar are unbounded.
     """
     if isinstance(window, Trailing):
-        if window.trailing % DAY:
-            return TimeSpan(_before(at, window.trailing), at)
+        if not window.is_in_days:
+            return TimeSpan(_before(at, window.span), at)
         today = local_day(at, zone)
-        return TimeSpan(_midnight(today, 1 - window.trailing // DAY, zone), _midnight(today, 1, zone))
+        return TimeSpan(_midnight(today, 1 - window.span // DAY, zone), _midnight(today, 1, zone))
     if window == "now" or window == "all":
         return UNBOUNDED
     if not isinstance(window, ToDate) or window.to_date == "cycle":
@@ -139,9 +139,9 @@ def next_edge(
 ) -> datetime | None:
     """The first moment after `at` when the resolved window moves, None when it never does.
 
-    A trailing span shorter than a day moves all the time: its next edge is a minute away.
+    A trailing span in hours or minutes moves all the time: its next edge is a minute away.
     """
-    if isinstance(window, Trailing) and window.trailing % DAY:
+    if isinstance(window, Trailing) and not window.is_in_days:
         return at + SUB_DAY_STEP
     if isinstance(window, Trailing) or (isinstance(window, ToDate) and window.to_date != "cycle"):
         return resolve(window, at=at, zone=zone, fiscal_year_start=fiscal_year_start).end

@@ -6,7 +6,7 @@ many workers it is tried, and a worker that dies in the middle has done nothing.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from app.services.context import Services
 from app.services.evaluate import evaluate, extract
 from app.services.views import DeliveryView, IntakeView
 from app.store import audit, deliveries, organisation, plans, records
+from app.store.database import is_unavailable
 from app.store.tables import Connection, Dataset, Delivery
 from connectors.contract import Changed, Connector, Event, Ignored, InboundDelivery, Pushed
 from connectors.errors import ConnectorError
@@ -44,29 +45,77 @@ class _Outcome:
 async def apply_pending(services: Services, *, limit: int = BATCH) -> int:
     """Apply the oldest waiting deliveries, at most `limit`; returns how many were looked at (0: none wait)."""
     async with services.database.reading() as session:
-        waiting = await deliveries.pending_deliveries(session, limit)
-        if not waiting:
-            return 0
-        ids = {delivery.connection_id for delivery in waiting}
-        connections = await organisation.connections_by_id(session, ids)
-        datasets = await organisation.event_datasets(session, ids)
-        settled = await deliveries.settled_datasets(session, [delivery.id for delivery in waiting])
+        batch = await _load(session, limit)
+    if batch is None:
+        return 0
+    outcomes, hints = _judge_all(services, batch)
+    try:
+        async with services.database.writing() as session:
+            await _write(session, batch.waiting, outcomes, hints, services.clock())
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("deliveries.batch_failed", count=len(batch.waiting))
+        for delivery in batch.waiting:
+            await _write_alone(services, delivery, outcomes, hints)
+    return len(batch.waiting)
+
+
+async def _write_alone(services: Services, delivery: Delivery, outcomes: list[_Outcome], hints: set[int]) -> None:
+    """One delivery that can not be written must not hold up the others: it is dead for the datasets it feeds."""
+    mine = [outcome for outcome in outcomes if outcome.delivery_id == delivery.id]
+    try:
+        async with services.database.writing() as session:
+            await _write(session, [delivery], mine, hints, services.clock())
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("delivery.buried", delivery=delivery.id)
+        reason = f"It could not be applied ({type(error).__name__})."
+        dead = [replace(outcome, outcome="dead", reason=reason, event=None) for outcome in mine]
+        async with services.database.writing() as session:
+            await _write(session, [delivery], dead, set(), services.clock())
+
+
+async def apply_within(session: AsyncSession, services: Services) -> None:
+    """Apply everything that waits inside the caller's transaction: for a plan, which is rolled back."""
+    while (batch := await _load(session, BATCH)) is not None:
+        outcomes, hints = _judge_all(services, batch)
+        await _write(session, batch.waiting, outcomes, hints, services.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    waiting: list[Delivery]
+    connections: dict[int, Connection]
+    datasets: dict[int, list[Dataset]]
+    settled: set[tuple[int, int]]
+
+
+async def _load(session: AsyncSession, limit: int) -> _Batch | None:
+    waiting = await deliveries.pending_deliveries(session, limit)
+    if not waiting:
+        return None
+    ids = {delivery.connection_id for delivery in waiting}
+    connections = await organisation.connections_by_id(session, ids)
     fed: dict[int, list[Dataset]] = defaultdict(list)
-    for dataset in datasets:
+    for dataset in await organisation.event_datasets(session, ids):
         fed[dataset.connection_id].append(dataset)
+    settled = await deliveries.settled_datasets(session, [delivery.id for delivery in waiting])
+    return _Batch(waiting, {key: found[0] for key, found in connections.items()}, fed, settled)
+
+
+def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], set[int]]:
     outcomes: list[_Outcome] = []
     hints: set[int] = set()
-    for delivery in waiting:
-        connection, _ = connections[delivery.connection_id]
-        targets = [item for item in fed[connection.id] if (delivery.id, item.id) not in settled]
+    for delivery in batch.waiting:
+        connection = batch.connections[delivery.connection_id]
+        targets = [item for item in batch.datasets[connection.id] if (delivery.id, item.id) not in batch.settled]
         found, is_hint = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
         outcomes.extend(found)
         if is_hint:
             hints.add(connection.id)
-    now = services.clock()
-    async with services.database.writing() as session:
-        await _write(session, waiting, outcomes, hints, now)
-    return len(waiting)
+    return outcomes, hints
 
 
 async def _write(
@@ -207,7 +256,7 @@ async def replay(services: Services, delivery_id: int, actor: str) -> DeliveryVi
             return None
         delivery, connection, _ = found[0]
         await deliveries.reopen_deliveries(session, connection_id=delivery.connection_id, delivery_id=delivery_id)
-        await audit.append(
+        await audit.append_audit(
             session,
             at=services.clock(),
             actor=actor,
@@ -242,9 +291,7 @@ async def delivery_views(
     )
     intakes: dict[int, list[IntakeView]] = defaultdict(list)
     for intake, dataset in await deliveries.intakes_of(session, [row[0].id for row in rows]):
-        intakes[intake.delivery_id].append(
-            IntakeView(dataset=dataset, outcome=intake.outcome, reason=intake.reason)  # type: ignore[arg-type]
-        )
+        intakes[intake.delivery_id].append(IntakeView(dataset=dataset, outcome=intake.outcome, reason=intake.reason))
     return [
         DeliveryView(
             id=delivery.id,
@@ -252,7 +299,7 @@ async def delivery_views(
             received_at=delivery.received_at,
             dedupe_key=delivery.dedupe_key,
             size=size,
-            outcome=_overall(delivery, intakes[delivery.id]),  # type: ignore[arg-type]
+            outcome=_overall(delivery, intakes[delivery.id]),
             conflicts=delivery.conflicts,
             intakes=intakes[delivery.id],
         )

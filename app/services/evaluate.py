@@ -9,6 +9,8 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.aggregate import aggregate, ratio
+from app.domain.language import ToDate
+from app.domain.records import Fact
 from app.domain.window import TimeSpan
 from app.services.definitions import Definition, definition_of, team_cycle
 from app.store import facts as fact_store
@@ -55,10 +57,19 @@ async def extract(session: AsyncSession, dataset: Dataset, entities: Collection[
     revised = await organisation.revised_metrics(session, {metric_id for _, metric_id in parts})
     building = await organisation.revised_metrics(session, {metric_id for _, metric_id in parts}, building=True)
     definitions = {item.revision.id: definition_of(item.revision) for item in (*revised.values(), *building.values())}
+    # A revision made for other rules of this dataset is about to be replaced: it keeps what it had.
+    stored = {"shape": dataset.shape, "spec": dataset.spec}
+    live = {
+        item.revision.id
+        for item in (*revised.values(), *building.values())
+        if item.revision.definition["datasets"].get(dataset.name) == stored
+    }
     names = sorted(entities)
     for start in range(0, len(names), ENTITY_BATCH):
         batch = names[start : start + ENTITY_BATCH]
         for part, metric_id in parts:
+            if part.revision_id not in live:
+                continue
             if await extract_part(
                 session, dataset, batch, definitions[part.revision_id], part.revision_id, part.part, now
             ):
@@ -78,7 +89,7 @@ async def extract_part(
 ) -> bool:
     """Replace the facts of some entities for one part of one revision; whether any changed."""
     extraction = definition.extractions[part]
-    found = []
+    found: list[Fact] = []
     if dataset.shape == "events":
         for events in (await records.event_histories(session, dataset.id, entities)).values():
             found.extend(extraction.facts(events))
@@ -151,14 +162,14 @@ async def _part_value(
             return PartValue(None, "no value has been asserted", None, None)
         return PartValue(asserted.value, None, None, asserted.effective_at, "asserted")
     row = revised.parts[part]
-    moves_by_period = definition.spec.window not in ("now", "all") and not hasattr(definition.spec.window, "trailing")
+    by_period = definition.spec.window == "cycle" or isinstance(definition.spec.window, ToDate)
     measured = await samples.latest_measurement(
         session,
         row.query_digest or "",
         cycle,
         as_of=as_of,
         known_at=known_at,
-        window=(window.start, window.end) if moves_by_period else None,
+        window=(window.start, window.end) if by_period else None,
     )
     if measured is None:
         return PartValue(None, "not measured yet", None, None)
@@ -237,6 +248,7 @@ def _is_same(before: Sample, item: RevisedMetric, computed: Computed) -> bool:
         and before.numerator == computed.numerator
         and before.denominator == computed.denominator
         and before.quality == computed.quality
+        and (computed.quality != "asserted" or before.observed_at == computed.observed_at)
         and (before.window_start, before.window_end) == (computed.window.start, computed.window.end)
     )
 

@@ -158,6 +158,14 @@ async def reopen_deliveries(
     return len(ids)
 
 
+async def has_pending(session: AsyncSession, connection_id: int) -> bool:
+    """Whether deliveries of a connection wait to be applied."""
+    query = select(col(Delivery.id)).where(
+        col(Delivery.connection_id) == connection_id, col(Delivery.is_pending).is_(True)
+    )
+    return (await session.execute(query.limit(1))).first() is not None
+
+
 async def count_pending(session: AsyncSession) -> int:
     """How many deliveries wait."""
     return await session.scalar(select(func.count()).where(col(Delivery.is_pending).is_(True))) or 0

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -21,6 +22,7 @@ from app.store.tables import (
     Team,
 )
 from app.store.tables import CurrentSample as Current
+from app.store.types import Moment
 
 
 @dataclass(slots=True)
@@ -124,6 +126,36 @@ async def note_deliveries(session: AsyncSession, received: Mapping[int, datetime
         )
 
 
+async def note_success(session: AsyncSession, connection_id: int, now: datetime) -> None:
+    """The connection works: whatever was wrong with it is over."""
+    await session.execute(
+        update(Connection)
+        .where(col(Connection.id) == connection_id)
+        .values(last_success_at=now, failing_since=None, failing_code=None, failing_reason=None)
+    )
+
+
+async def note_failure(
+    session: AsyncSession, connection_id: int, code: str, reason: str, now: datetime, *, is_paused: bool
+) -> None:
+    """The connection fails, since now if it worked before; with `is_paused` nothing is pulled until it is mended."""
+    values: dict[str, Any] = {
+        "failing_since": func.coalesce(col(Connection.failing_since), literal(now, Moment())),
+        "failing_code": code,
+        "failing_reason": reason,
+    }
+    if is_paused:
+        values |= {"paused_code": code, "paused_reason": reason}
+    await session.execute(update(Connection).where(col(Connection.id) == connection_id).values(**values))
+
+
+async def resume_connections(session: AsyncSession, connection_ids: Collection[int]) -> None:
+    """Pull these connections again."""
+    await session.execute(
+        update(Connection).where(col(Connection.id).in_(connection_ids)).values(paused_code=None, paused_reason=None)
+    )
+
+
 async def event_datasets(session: AsyncSession, connection_ids: Collection[int]) -> list[Dataset]:
     """The datasets that webhooks of these connections feed."""
     query = select(Dataset).where(col(Dataset.connection_id).in_(connection_ids), col(Dataset.shape) == "events")
@@ -212,6 +244,21 @@ async def metrics_to_build(session: AsyncSession) -> list[int]:
     return list(await session.scalars(query))
 
 
+async def build_progress(session: AsyncSession, revision_id: int) -> tuple[int, str | None]:
+    """How many parts of a revision are extracted, and the last entity of the one that is being walked."""
+    query = select(col(MetricRevision.built_parts), col(MetricRevision.built_through))
+    row = (await session.execute(query.where(col(MetricRevision.id) == revision_id))).one()
+    return row[0], row[1]
+
+
+async def note_build_progress(session: AsyncSession, revision_id: int, parts: int, through: str | None) -> None:
+    await session.execute(
+        update(MetricRevision)
+        .where(col(MetricRevision.id) == revision_id)
+        .values(built_parts=parts, built_through=through)
+    )
+
+
 async def metrics_due(session: AsyncSession, now: datetime, limit: int) -> list[int]:
     """The metrics whose window has moved with the clock."""
     query = (
@@ -243,6 +290,21 @@ async def get_metric(session: AsyncSession, team: str, name: str) -> Metric | No
         .where(col(Team.name) == team, col(Metric.name) == name, col(Metric.is_inline).is_(False))
     )
     return (await session.scalars(query)).first()
+
+
+async def metrics_named(session: AsyncSession, names: Collection[tuple[int, str]]) -> dict[tuple[int, str], Metric]:
+    """Named metrics by (team id, name)."""
+    query = select(Metric).where(
+        tuple_(col(Metric.team_id), col(Metric.name)).in_(list(names)), col(Metric.is_inline).is_(False)
+    )
+    return {(metric.team_id, metric.name): metric for metric in await session.scalars(query)}
+
+
+async def with_revision(session: AsyncSession, item: RevisedMetric, revision: MetricRevision) -> RevisedMetric:
+    """A metric under another of its revisions."""
+    query = select(MetricPart).where(col(MetricPart.revision_id) == revision.id)
+    parts = {part.part: part for part in await session.scalars(query)}
+    return RevisedMetric(item.metric, revision, item.team, parts)
 
 
 async def list_metric_ids(

@@ -187,6 +187,14 @@ async def count_miss(session: AsyncSession, dataset_id: int, seen: set[str], *, 
     return gone
 
 
+async def has_misses(session: AsyncSession, dataset_id: int) -> bool:
+    """Whether some record was missed by the last complete sweep and is not yet known to be gone."""
+    query = select(col(Record.id)).where(
+        col(Record.dataset_id) == dataset_id, col(Record.is_deleted).is_(False), col(Record.missed_sweeps) > 0
+    )
+    return (await session.execute(query.limit(1))).first() is not None
+
+
 async def count_content(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, int]:
     """By dataset: how many records (entities that are not deleted, or events) it holds."""
     counts: dict[int, int] = {}

@@ -108,6 +108,17 @@ async def sample_before(session: AsyncSession, metric_id: int, cycle: str, *, as
     return (await session.scalars(query)).first()
 
 
+async def sample_preceding(session: AsyncSession, sample: Sample) -> Sample | None:
+    """The sample before one, of the same metric and cycle."""
+    query = (
+        select(Sample)
+        .where(col(Sample.metric_id) == sample.metric_id, col(Sample.cycle) == sample.cycle, col(Sample.id) < sample.id)
+        .order_by(col(Sample.id).desc())
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()
+
+
 async def list_samples(
     session: AsyncSession,
     metric_id: int,

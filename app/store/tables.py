@@ -135,7 +135,8 @@ class MetricRevision(SQLModel, table=True):
     definition: dict[str, Any] = _json()
     author: str = _text()
     created_at: datetime = _moment()
-    built_through: int = Field(default=0, sa_column=Column(BigId, nullable=False))
+    built_parts: int = 0
+    built_through: str | None = _text(null=True)
 
 
 class MetricPart(SQLModel, table=True):
@@ -379,6 +380,7 @@ class Plan(SQLModel, table=True):
     query_digest: str | None = _text(null=True)
     cycle: str = _text()
     query: dict[str, Any] | None = _json(null=True)
+    link: str | None = _text(null=True)
     cadence_seconds: int = 300
     next_due_at: datetime | None = _moment(null=True)
     full_due_at: datetime | None = _moment(null=True)

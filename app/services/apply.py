@@ -1,0 +1,304 @@
+"""Applying a team file: checked whole, then one transaction that makes the database say what the file says.
+
+A plan is an apply that is rolled back: what it foretells is what an apply then does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.records import JsonValue
+from app.errors import FieldError, InvalidInput, NotFound, VersionConflict
+from app.services.baselines import freeze_due
+from app.services.build import build_within
+from app.services.context import Services
+from app.services.deliveries import apply_within
+from app.services.evaluate import evaluate
+from app.services.export import team_value
+from app.services.plans import plan_pulls
+from app.services.read import judge_rows
+from app.services.reconcile import Reconciled, reconcile
+from app.services.team_file import CheckedTeamFile, Problem, check_team_file, pointer
+from app.services.views import KeyResultEffect, KeyResultView, PlanView, WarningView
+from app.store import organisation
+from app.store.organisation import KeyResultFilter
+from connectors.secrets import secrets_of
+
+log = structlog.get_logger(__name__)
+
+ManagedBy = Literal["file", "api"]
+
+
+class InvalidTeamFile(Exception):
+    """The file can not be applied; `problems` says what is wrong where, all at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(f"{len(problems)} problems")
+        self.problems = list(problems)
+
+
+class _RolledBack(Exception):
+    """Ends a plan's transaction without keeping anything of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One object that is put or deleted through the API; the rest of the team's file is what it was."""
+
+    kind: str
+    name: str
+
+
+async def plan_team_file(
+    services: Services,
+    value: JsonValue,
+    *,
+    team: str,
+    actor: str,
+    prune: bool = False,
+    managed_by: ManagedBy = "file",
+) -> PlanView:
+    """What an apply would change, in numbers, on stored records; nothing is kept."""
+    checked = _checked(services, value, team)
+    outcome: PlanView | None = None
+    try:
+        async with services.database.writing() as session:
+            outcome = await _apply(session, services, checked, actor, prune, managed_by, touch=None, is_plan=True)
+            raise _RolledBack
+    except _RolledBack:
+        assert outcome is not None
+        return outcome
+
+
+async def apply_team_file(
+    services: Services,
+    value: JsonValue,
+    *,
+    team: str,
+    actor: str,
+    prune: bool = False,
+    managed_by: ManagedBy = "file",
+) -> PlanView:
+    """Make the team what the file says, as one transaction. Raises InvalidTeamFile."""
+    checked = _checked(services, value, team)
+    async with services.database.writing() as session:
+        outcome = await _apply(session, services, checked, actor, prune, managed_by, touch=None, is_plan=False)
+    await _ring(services)
+    return outcome
+
+
+async def put_object(
+    services: Services, team: str, kind: str, name: str, value: JsonValue, *, actor: str, if_match: int | None = None
+) -> PlanView:
+    """Create or replace one object of a team; the same checks as for a file hold for the whole."""
+    async with services.database.writing() as session:
+        tree = await team_value(session, team) or {"version": 1, "team": team}
+        await _check_version(session, team, kind, name, if_match)
+        _put(tree, kind, name, value)
+        checked = _checked(services, tree, team, at=_place(tree, kind, name))
+        touch = Touch(kind, name)
+        outcome = await _apply(session, services, checked, actor, False, "api", touch=touch, is_plan=False)
+    await _ring(services)
+    return outcome
+
+
+async def delete_object(
+    services: Services, team: str, kind: str, name: str, *, actor: str, if_match: int | None = None
+) -> PlanView:
+    """Delete one object of a team; InvalidTeamFile where another one needs it."""
+    async with services.database.writing() as session:
+        tree = await team_value(session, team)
+        if tree is None or not _remove(tree, kind, name):
+            raise NotFound
+        await _check_version(session, team, kind, name, if_match)
+        checked = _checked(services, tree, team, at=())
+        touch = Touch(kind, name)
+        outcome = await _apply(session, services, checked, actor, True, "api", touch=touch, is_plan=False)
+    await _ring(services)
+    return outcome
+
+
+async def _ring(services: Services) -> None:
+    await services.queue.build()
+    await services.queue.deliveries()
+
+
+# --- checking --------------------------------------------------------------------------------------------------------
+
+
+def _checked(
+    services: Services, value: JsonValue, team: str, *, at: tuple[str | int, ...] | None = None
+) -> CheckedTeamFile:
+    checked = check_team_file(value, connectors=services.connectors)
+    problems = list(checked.problems)
+    if checked.file is not None:
+        if checked.file.team != team:
+            problems.append(Problem(("team",), "team", f"this is the file of another team than {team}"))
+        for name, spec in checked.file.connections.items():
+            connector = services.connectors[spec.connector]
+            for secret in secrets_of(connector.config.model_validate(spec.options)):
+                reference = secret.reference
+                if not services.secrets.allows(team, reference):
+                    problems.append(
+                        Problem(
+                            ("connections", name),
+                            "secret_not_allowed",
+                            f"the operator does not let team {team} use {reference.kind}:{reference.name} "
+                            "(KRSYNC_SECRETS_ALLOW)",
+                        )
+                    )
+    if problems and at is not None:
+        # The caller sent one object, so pointers start there; what breaks elsewhere is said with its own path.
+        problems = [_relative(problem, at) for problem in problems]
+    if problems:
+        raise InvalidTeamFile(problems)
+    return checked
+
+
+def _relative(problem: Problem, at: tuple[str | int, ...]) -> Problem:
+    if at and problem.path[: len(at)] == at:
+        return Problem(problem.path[len(at) :], problem.code, problem.message, problem.suggestion, problem.severity)
+    place = pointer(problem.path)
+    return Problem((), problem.code, f"{place}: {problem.message}", problem.suggestion, problem.severity)
+
+
+# --- one object in the whole -----------------------------------------------------------------------------------------
+
+_SECTIONS = {"connection": "connections", "dataset": "datasets", "metric": "metrics", "objective": "objectives"}
+
+
+def _put(tree: dict[str, Any], kind: str, name: str, value: JsonValue) -> None:
+    if kind == "key_result":
+        if not isinstance(value, dict) or not isinstance(value.get("objective"), str):
+            raise InvalidInput(
+                errors=[FieldError("/objective", "required", "the name of the team's objective is expected")]
+            )
+        spec = dict(value)
+        wanted = str(spec.pop("objective")).removeprefix(f"{tree['team']}/")
+        objectives = tree.get("objectives", {})
+        if wanted not in objectives:
+            raise InvalidInput(errors=[FieldError("/objective", "unknown", "there is no such objective")])
+        for other, objective in objectives.items():
+            if other != wanted:
+                objective.get("key_results", {}).pop(name, None)
+        objectives[wanted].setdefault("key_results", {})[name] = spec
+        return
+    section = tree.setdefault(_SECTIONS[kind], {})
+    if kind == "objective" and isinstance(value, dict) and "key_results" not in value and name in section:
+        value = value | {"key_results": section[name].get("key_results", {})}
+    section[name] = value
+
+
+def _place(tree: dict[str, Any], kind: str, name: str) -> tuple[str | int, ...]:
+    if kind != "key_result":
+        return (_SECTIONS[kind], name)
+    for objective, spec in tree.get("objectives", {}).items():
+        if isinstance(spec, dict) and name in spec.get("key_results", {}):
+            return ("objectives", objective, "key_results", name)
+    return ()
+
+
+def _remove(tree: dict[str, Any], kind: str, name: str) -> bool:
+    if kind == "key_result":
+        return any(
+            objective.get("key_results", {}).pop(name, None) is not None
+            for objective in tree.get("objectives", {}).values()
+        )
+    return tree.get(_SECTIONS[kind], {}).pop(name, None) is not None
+
+
+async def _check_version(session: AsyncSession, team: str, kind: str, name: str, if_match: int | None) -> None:
+    if if_match is None:
+        return
+    found = await organisation.get_team(session, team)
+    rows = None if found is None else await organisation.load_team(session, found)
+    row: Any = None
+    if rows is not None:
+        by_kind: dict[str, Mapping[str, Any]] = {
+            "connection": rows.connections,
+            "dataset": rows.datasets,
+            "metric": rows.metrics,
+            "objective": rows.objectives,
+            "key_result": rows.key_results,
+        }
+        row = by_kind[kind].get(name)
+    if row is None or row.version != if_match:
+        raise VersionConflict
+
+
+# --- the transaction -------------------------------------------------------------------------------------------------
+
+
+async def _apply(
+    session: AsyncSession,
+    services: Services,
+    checked: CheckedTeamFile,
+    actor: str,
+    prune: bool,
+    managed_by: ManagedBy,
+    *,
+    touch: Touch | None,
+    is_plan: bool,
+) -> PlanView:
+    assert checked.file is not None
+    now = services.clock()
+    file = checked.file
+    before = await _views(session, file.team, now)
+    done: Reconciled = await reconcile(
+        session, file, services.connectors, actor=actor, prune=prune, managed_by=managed_by, touch=touch, now=now
+    )
+    await plan_pulls(session, done.team, services.connectors, now=now)
+    evaluable = done.evaluable
+    if is_plan:
+        # Nobody waits for a plan to be built later: it does the workers' part itself.
+        await apply_within(session, services)
+        await build_within(session, done.building, now=now)
+        evaluable = evaluable | done.building
+    await evaluate(session, evaluable, now=now)
+    await freeze_due(session, now=now, team_id=done.team.id)
+    after = await _views(session, file.team, now)
+    waiting = [row for row, _ in await organisation.awaiting_baselines(session, done.team.id)]
+    log.info("team.planned" if is_plan else "team.applied", team=file.team, actor=actor, changes=len(done.changes))
+    return PlanView(
+        team=file.team,
+        is_applied=not is_plan,
+        changes=done.changes,
+        effects=[
+            _effect(name, before.get(name), after.get(name))
+            for name in sorted(before.keys() | after.keys())
+            if _differs(before.get(name), after.get(name))
+        ],
+        baselines_to_freeze=[f"{file.team}/{row.name}" for row in waiting],
+        warnings=[
+            WarningView(pointer=pointer(warning.path), code=warning.code, detail=warning.message)
+            for warning in checked.warnings
+        ],
+    )
+
+
+async def _views(session: AsyncSession, team: str, now: datetime) -> dict[str, KeyResultView]:
+    rows = await organisation.key_result_rows(session, KeyResultFilter(team=team))
+    return {judged.view.id: judged.view for judged in await judge_rows(session, rows, now=now)}
+
+
+def _differs(before: KeyResultView | None, after: KeyResultView | None) -> bool:
+    def numbers(view: KeyResultView | None) -> tuple[Any, ...] | None:
+        return None if view is None else (view.value, view.baseline, view.target, view.progress, view.status)
+
+    return numbers(before) != numbers(after)
+
+
+def _effect(name: str, before: KeyResultView | None, after: KeyResultView | None) -> KeyResultEffect:
+    return KeyResultEffect(
+        id=name,
+        value_before=None if before is None else before.value,
+        value_after=None if after is None else after.value,
+        progress_before=None if before is None else before.progress,
+        progress_after=None if after is None else after.progress,
+        status_before=None if before is None else before.status,
+        status_after=None if after is None else after.status,
+    )

@@ -1,0 +1,82 @@
+"""Asserted values: a person or a script says what a manual metric was at the end of a local day."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from app.domain.language import MetricSpec
+from app.domain.window import start_of_day
+from app.errors import FieldError, InvalidInput, NotFound
+from app.services.context import Services
+from app.services.definitions import team_zone
+from app.services.evaluate import evaluate
+from app.services.read import sample_view
+from app.services.views import SampleView
+from app.store import audit, organisation, samples
+from app.store.tables import AssertedValue
+
+
+async def assert_value(
+    services: Services,
+    team: str,
+    metric: str,
+    day: date,
+    value: Decimal,
+    *,
+    note: str | None = None,
+    link: str | None = None,
+    actor: str,
+) -> SampleView:
+    """Assert a manual metric's value for a day. Saying the same again changes nothing; another value for the same day
+    is a new word, the newest counts. Days to come are refused."""
+    now = services.clock()
+    async with services.database.writing() as session:
+        row = await organisation.get_metric(session, team, metric)
+        item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
+        if row is None or item is None:
+            raise NotFound
+        if MetricSpec.model_validate(row.spec).manual is None:
+            raise InvalidInput(errors=[FieldError("", "not_manual", "only manual metrics take asserted values")])
+        zone = team_zone(item.team)
+        today = now.astimezone(zone).date()
+        if day > today:
+            raise InvalidInput(errors=[FieldError("/date", "future", "a day to come has no value yet")])
+        end_of_day = start_of_day(day + timedelta(days=1), zone)
+        known = await samples.asserted_for_day(session, row.id, day.isoformat())
+        if known is None or (known.value, known.note, known.link) != (value, note, link):
+            await samples.append_asserted(
+                session,
+                AssertedValue(
+                    metric_id=row.id,
+                    day=day.isoformat(),
+                    effective_at=min(end_of_day, now) if day == today else end_of_day,
+                    value=value,
+                    note=note,
+                    link=link,
+                    author=actor,
+                    recorded_at=now,
+                ),
+            )
+            await audit.append_audit(
+                session,
+                at=now,
+                actor=actor,
+                action="assert",
+                object_kind="metric",
+                object_id=f"{team}/{metric}",
+                before=None if known is None else {"day": known.day, "value": format(known.value, "f")},
+                after={"day": day.isoformat(), "value": format(value, "f"), "note": note},
+            )
+            await evaluate(session, [row.id], now=now)
+        current = (await samples.current_samples(session, [row.id])).values()
+        return sample_view(next(iter(current)), item.revision.number)
+
+
+def parse_day(text: str) -> date:
+    """`2026-11-22` as a date; InvalidInput for anything else."""
+    try:
+        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        found = None
+    if found is None or found.isoformat() != text:
+        raise InvalidInput(errors=[FieldError("/date", "date", "a date such as 2026-11-22 is expected", "path")])
+    return found

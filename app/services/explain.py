@@ -1,0 +1,288 @@
+"""A number taken apart: its formula, baseline, window and revision, the records in it, those left out and why, and what
+changed since the sample before."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.aggregate import aggregate, exact, rounded
+from app.domain.language import MeasuredBaseline
+from app.services.definitions import Definition, definition_of, dump
+from app.services.evaluate import Computed, compute
+from app.services.read import Judged, judged_key_result
+from app.services.revisions import window_value
+from app.services.views import (
+    BaselineView,
+    ExplainDelta,
+    ExplainedPart,
+    ExplainedRecord,
+    ExplainView,
+    MetricReference,
+    RevisionView,
+    WindowView,
+)
+from app.store import facts, organisation, samples
+from app.store.organisation import RevisedMetric
+from app.store.tables import Fact
+
+
+async def explain(
+    session: AsyncSession,
+    team: str,
+    name: str,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    cycle: str | None = None,
+    limit: int = 500,
+) -> ExplainView | None:
+    """Why a key result has its value; records are listed up to `limit` each way, the counts are whole."""
+    judged = await judged_key_result(session, team, name, now=now, cycle=cycle, as_of=as_of, known_at=known_at)
+    if judged is None:
+        return None
+    row = judged.row
+    item = (await organisation.revised_metrics(session, [row.metric.id])).get(row.metric.id)
+    if item is None:
+        item = (await organisation.revised_metrics(session, [row.metric.id], building=True))[row.metric.id]
+    if known_at is not None:
+        revision = await organisation.revision_at(session, row.metric.id, known_at)
+        if revision is not None and revision.id != item.revision.id:
+            item = await organisation.with_revision(session, item, revision)
+    definition = definition_of(item.revision)
+    moment = min(as_of or now, judged.view.cycle.end)
+    asked = row.key_result.cycle if definition.spec.needs_cycle else ""
+    computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
+    bounds = facts.Window(computed.window.start, computed.window.end, moment, known_at)
+    parts: list[ExplainedPart] = []
+    included: list[ExplainedRecord] = []
+    excluded: list[ExplainedRecord] = []
+    for part in definition.spec.parts():
+        explained, inside, outside = await _part(
+            session, item, definition, part, bounds, asked, as_of=moment, known_at=known_at, limit=limit
+        )
+        parts.append(explained)
+        included += inside
+        excluded += outside
+    delta = None
+    if definition.extractions and as_of is None and known_at is None:
+        delta = await _delta(session, item, definition, asked, bounds, computed, limit=min(limit, 100))
+    return ExplainView(
+        id=judged.view.id,
+        metric=MetricReference(id=judged.view.metric.id, unit=row.metric.unit, revision=item.revision.number),
+        as_of=moment,
+        known_at=known_at,
+        value=judged.view.value,
+        reason=judged.view.reason or computed.reason,
+        progress=judged.view.progress,
+        status=judged.view.status,
+        formula=formula(judged, definition, computed, parts),
+        baseline=await _baseline(session, judged),
+        target=judged.view.target,
+        window=WindowView(start=computed.window.start, end=computed.window.end, rule=window_value(definition.spec)),
+        revision=RevisionView(number=item.revision.number, author=item.revision.author, since=item.revision.created_at),
+        parts=parts,
+        counts={
+            "included": sum(part.included for part in parts),
+            "excluded": sum(part.excluded for part in parts),
+        },
+        included=included,
+        excluded=excluded,
+        delta=delta,
+    )
+
+
+async def _part(
+    session: AsyncSession,
+    item: RevisedMetric,
+    definition: Definition,
+    part: str,
+    bounds: facts.Window,
+    cycle: str,
+    *,
+    as_of: datetime,
+    known_at: datetime | None,
+    limit: int,
+) -> tuple[ExplainedPart, list[ExplainedRecord], list[ExplainedRecord]]:
+    source = dump(definition.spec.parts()[part])
+    if part in definition.extractions:
+        count, reasons = await facts.count_facts(session, item.revision.id, part, bounds)
+        inside = await facts.facts_in(session, item.revision.id, part, bounds, included=True, limit=limit)
+        outside = await facts.facts_in(session, item.revision.id, part, bounds, included=False, limit=limit)
+        value = await _part_value(session, item, definition, part, bounds)
+        explained = ExplainedPart(
+            part=part,
+            source=source,
+            aggregate=definition.aggregate_of(part),
+            value=value,
+            included=count,
+            excluded=sum(reasons.values()),
+            excluded_reasons=reasons,
+        )
+        return (
+            explained,
+            [_record(fact, definition) for fact in inside],
+            [_record(fact, definition) for fact in outside],
+        )
+    if definition.spec.manual is not None:
+        asserted = await samples.latest_asserted(session, item.metric.id, as_of=as_of, known_at=known_at)
+        explained = ExplainedPart(
+            part=part,
+            source=source,
+            aggregate=None,
+            value=None if asserted is None else asserted.value,
+            included=0 if asserted is None else 1,
+            excluded=0,
+            excluded_reasons={},
+        )
+        if asserted is None:
+            return explained, [], []
+        label = f"asserted by {asserted.author}" + (f": {asserted.note}" if asserted.note else "")
+        record = ExplainedRecord(
+            part=part,
+            entity=asserted.day,
+            label=label,
+            at=asserted.effective_at,
+            value=asserted.value,
+            link=asserted.link,
+        )
+        return explained, [record], []
+    measured = await samples.latest_measurement(
+        session, item.parts[part].query_digest or "", cycle, as_of=as_of, known_at=known_at
+    )
+    return (
+        ExplainedPart(
+            part=part,
+            source=source,
+            aggregate=None,
+            value=None if measured is None else measured.value,
+            included=0,
+            excluded=0,
+            excluded_reasons={},
+            query=None if measured is None else measured.query,
+            link=None if measured is None else measured.link,
+            is_exact=measured is None or measured.is_exact,
+        ),
+        [],
+        [],
+    )
+
+
+async def _part_value(
+    session: AsyncSession, item: RevisedMetric, definition: Definition, part: str, bounds: facts.Window
+) -> Decimal | None:
+    found = await facts.values_in(session, item.revision.id, part, bounds)
+    how = definition.aggregate_of(part)
+    if how == "distinct":
+        return Decimal(len({group for _, group in found}))
+    return aggregate(how, [value for value, _ in found], divisor=definition.divisor)
+
+
+def _record(fact: Fact, definition: Definition) -> ExplainedRecord:
+    value = fact.value
+    if value is not None and definition.divisor != 1:
+        value = rounded(exact(value) / definition.divisor)
+    return ExplainedRecord(
+        part=fact.part,
+        entity=fact.entity,
+        label=fact.label,
+        at=fact.at,
+        value=value,
+        reason=fact.reason,
+        link=fact.link,
+    )
+
+
+def formula(judged: Judged, definition: Definition, computed: Computed, parts: list[ExplainedPart]) -> str:
+    """How the number came about, with the numbers in it."""
+    value = _text(computed.value)
+    unit = definition.spec.unit
+    if definition.spec.ratio is not None:
+        scale = " × 100" if unit == "percent" else ""
+        sides = {part.part: _text(part.value) for part in parts}
+        made = f"{sides['good']} / {sides['total']}{scale} = {value} {unit}"
+    elif definition.extractions:
+        made = f"{parts[0].aggregate} of {parts[0].included} = {value} {unit}"
+    elif definition.spec.manual is not None:
+        made = f"asserted = {value} {unit}"
+    else:
+        made = f"measured by the tool = {value} {unit}"
+    view = judged.view
+    judged_value = view.projected_value if view.projected_value is not None else view.value
+    if view.progress is None or view.baseline is None or view.target is None:
+        return made
+    shown = _text(judged_value)
+    return (
+        f"{made}; progress = ({shown} − {_text(view.baseline)}) / ({_text(view.target)} − {_text(view.baseline)})"
+        f" = {view.progress:.4g}"
+    )
+
+
+def _text(value: Decimal | None) -> str:
+    return "unknown" if value is None else format(value, "f")
+
+
+async def _baseline(session: AsyncSession, judged: Judged) -> BaselineView | None:
+    spec = judged.spec
+    if spec.baseline is None:
+        return None
+    if not isinstance(spec.baseline, MeasuredBaseline):
+        return BaselineView(value=spec.baseline, rule=format(spec.baseline, "f"))
+    frozen = (await samples.frozen_baselines(session, [judged.row.key_result.id])).get((judged.row.key_result.id, ""))
+    return BaselineView(
+        value=judged.view.baseline,
+        rule=dump(spec.baseline),
+        frozen_at=None if frozen is None else frozen.frozen_at,
+        evidence=None if frozen is None else frozen.evidence,
+    )
+
+
+async def _delta(
+    session: AsyncSession,
+    item: RevisedMetric,
+    definition: Definition,
+    cycle: str,
+    bounds: facts.Window,
+    computed: Computed,
+    *,
+    limit: int,
+) -> ExplainDelta | None:
+    """What changed between the sample before the current one and now, record by record."""
+    current = (await samples.current_samples(session, [item.metric.id])).get((item.metric.id, cycle))
+    before = None if current is None else await samples.sample_preceding(session, current)
+    if before is None:
+        return None
+    then = facts.Window(before.window_start, before.window_end, before.observed_at, before.recorded_at)
+    old = await _all(session, before.revision_id, definition, then)
+    new = await _all(session, item.revision.id, definition, bounds)
+    entered = [new[key] for key in new.keys() - old.keys()]
+    left = [old[key] for key in old.keys() - new.keys()]
+    changed = [
+        new[key] for key in new.keys() & old.keys() if (new[key].value, new[key].at) != (old[key].value, old[key].at)
+    ]
+    return ExplainDelta(
+        since_sample=before.id,
+        since=before.observed_at,
+        value_before=before.value,
+        value_now=computed.value,
+        entered=_sorted(entered)[:limit],
+        left=_sorted(left)[:limit],
+        changed=_sorted(changed)[:limit],
+        counts={"entered": len(entered), "left": len(left), "changed": len(changed)},
+        rule_changed=before.revision_id != item.revision.id,
+    )
+
+
+async def _all(
+    session: AsyncSession, revision_id: int, definition: Definition, window: facts.Window
+) -> dict[tuple[str, str], ExplainedRecord]:
+    found: dict[tuple[str, str], ExplainedRecord] = {}
+    for part in definition.extractions:
+        for fact in await facts.facts_in(session, revision_id, part, window, included=True, limit=100_000):
+            found[(part, fact.subject)] = _record(fact, definition)
+    return found
+
+
+def _sorted(found: list[ExplainedRecord]) -> list[ExplainedRecord]:
+    return sorted(found, key=lambda record: (record.part, record.label, record.entity))

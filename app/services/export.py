@@ -1,0 +1,70 @@
+"""The team file, written back from the database: applying it changes nothing."""
+
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.store import organisation
+
+HEADER = "# yaml-language-server: $schema=krsync.schema.json\n"
+_NUMBERS = ("baseline", "target", "weight")
+
+
+async def team_value(session: AsyncSession, team: str) -> dict[str, Any] | None:
+    """A team's file as a tree; None where there is no such team."""
+    found = await organisation.get_team(session, team)
+    if found is None:
+        return None
+    rows = await organisation.load_team(session, found)
+    tree: dict[str, Any] = {"version": 1, "team": found.name}
+    tree.update({key: found.spec[key] for key in ("title", "parent", "timezone", "calendar") if key in found.spec})
+    connections = {name: {"connector": row.connector} | row.spec for name, row in rows.connections.items()}
+    datasets = {name: row.spec for name, row in rows.datasets.items()}
+    metrics = {name: row.spec for name, row in rows.metrics.items()}
+    objectives: dict[str, Any] = {}
+    for name, objective in rows.objectives.items():
+        key_results = {
+            key_result.name: _with_numbers(key_result.spec)
+            for key_result in rows.key_results.values()
+            if key_result.objective_id == objective.id
+        }
+        objectives[name] = objective.spec | ({"key_results": key_results} if key_results else {})
+    sections = {"connections": connections, "datasets": datasets, "metrics": metrics, "objectives": objectives}
+    return tree | {key: section for key, section in sections.items() if section}
+
+
+def _with_numbers(spec: dict[str, Any]) -> dict[str, Any]:
+    """Stored decimals are strings, to keep their digits; in the file they are numbers, with the same digits."""
+    written: dict[str, Any] = {}
+    for key, value in spec.items():
+        if key == "guardrails":
+            written[key] = [_with_numbers(guardrail) for guardrail in value]
+        else:
+            written[key] = Decimal(value) if key in _NUMBERS and isinstance(value, str) else value
+    return written
+
+
+async def export_team(session: AsyncSession, team: str) -> bytes | None:
+    """The team file as YAML; None where there is no such team."""
+    tree = await team_value(session, team)
+    if tree is None:
+        return None
+    text = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return (HEADER + text).encode()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes decimals as plain numbers and never an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _decimal(dumper: _Dumper, value: Decimal) -> yaml.ScalarNode:
+    text = format(value, "f")
+    return dumper.represent_scalar("tag:yaml.org,2002:float" if "." in text else "tag:yaml.org,2002:int", text)
+
+
+_Dumper.add_representer(Decimal, _decimal)

@@ -1,0 +1,247 @@
+"""What is configured, as readers get it: teams, objectives, datasets, connections, runs."""
+
+from collections import defaultdict
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.language import CalendarSpec
+from app.domain.rollup import Part, rollup
+from app.services.definitions import team_cycle
+from app.services.read import Judged, judge_rows, number
+from app.services.sources import connection_health
+from app.services.views import (
+    ConnectionView,
+    CycleView,
+    DatasetView,
+    ObjectiveView,
+    RecordView,
+    RollUpView,
+    RunView,
+    TeamView,
+)
+from app.store import deliveries, organisation, plans, records
+from app.store.organisation import KeyResultFilter
+from app.store.tables import Connection, Event, Team
+
+
+def _team_view(team: Team) -> TeamView:
+    spec = team.spec
+    return TeamView(
+        id=team.name,
+        title=spec.get("title") or team.name,
+        parent=spec.get("parent"),
+        timezone=spec.get("timezone", "UTC"),
+        calendar=CalendarSpec.model_validate(spec.get("calendar", {})).model_dump(mode="json"),
+        managed_by=team.managed_by,
+        version=team.version,
+    )
+
+
+async def list_teams(session: AsyncSession, *, after: str = "", limit: int = 100) -> tuple[list[TeamView], str | None]:
+    """A page of teams by name, and the name to go on after."""
+    found = await organisation.list_teams(session, after=after, limit=limit + 1)
+    return [_team_view(team) for team in found[:limit]], found[limit - 1].name if len(found) > limit else None
+
+
+async def get_team(session: AsyncSession, name: str) -> TeamView | None:
+    team = await organisation.get_team(session, name)
+    return None if team is None else _team_view(team)
+
+
+async def list_objectives(
+    session: AsyncSession,
+    *,
+    now: datetime,
+    team: str | None = None,
+    name: str | None = None,
+    cycle: str | None = None,
+    expand: bool = False,
+    after: int = 0,
+    limit: int = 100,
+) -> tuple[list[ObjectiveView], int | None]:
+    """A page of objectives with their roll-up, and the id to go on after."""
+    found = await organisation.list_objectives(
+        session, team=team, name=name, cycle=cycle, after=after, limit=limit + 1, current_only=cycle is None
+    )
+    page = found[:limit]
+    wanted = KeyResultFilter(objective_ids=[objective.id for objective, _ in page], current_only=False)
+    rows = await organisation.key_result_rows(session, wanted)
+    children: dict[int, list[Judged]] = defaultdict(list)
+    for judged in await judge_rows(session, rows, now=now):
+        children[judged.row.objective.id].append(judged)
+    views = []
+    for objective, owner in page:
+        mine = sorted(children[objective.id], key=lambda judged: judged.row.key_result.position)
+        span = team_cycle(owner, objective.cycle)
+        spec = objective.spec
+        views.append(
+            ObjectiveView(
+                id=f"{owner.name}/{objective.name}",
+                title=spec["title"],
+                description=spec.get("description"),
+                team=owner.name,
+                cycle=CycleView(name=span.name, start=span.start, end=span.end),
+                focus=spec.get("focus"),
+                owner=spec.get("owner"),
+                supports=list(spec.get("supports", ())),
+                roll_up=_roll_up(mine),
+                key_result_ids=[judged.view.id for judged in mine],
+                key_results=[judged.view for judged in mine] if expand else None,
+                managed_by=objective.managed_by,
+                version=objective.version,
+            )
+        )
+    return views, page[-1][0].id if len(found) > limit else None
+
+
+def _roll_up(children: list[Judged]) -> RollUpView:
+    rolled = rollup(
+        [
+            Part(
+                progress=judged.judgement.progress,
+                weight=judged.spec.weight,
+                status=judged.judgement.status,
+                is_maintain_met=None if judged.judgement.compliance is None else judged.judgement.compliance.holds,
+            )
+            for judged in children
+        ]
+    )
+    return RollUpView(progress=number(rolled.progress), status=rolled.status, coverage=number(rolled.coverage) or 0.0)
+
+
+async def get_objective(
+    session: AsyncSession, team: str, name: str, *, now: datetime, expand: bool = False
+) -> ObjectiveView | None:
+    """One objective with its roll-up."""
+    views, _ = await list_objectives(session, now=now, team=team, name=name, expand=expand, limit=1)
+    return views[0] if views else None
+
+
+async def list_datasets(
+    session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 100
+) -> tuple[list[DatasetView], int | None]:
+    """A page of datasets with how much each holds, and the id to go on after."""
+    found = await organisation.list_datasets(session, team=team, name=name, after=after, limit=limit + 1)
+    page = found[:limit]
+    counts = await records.count_content(session, [dataset.id for dataset, _, _ in page])
+    views = [
+        DatasetView(
+            id=f"{owner.name}/{dataset.name}",
+            connection=f"{owner.name}/{connection.name}",
+            shape=dataset.shape,
+            definition=dataset.spec,
+            records=counts.get(dataset.id, 0),
+            managed_by=dataset.managed_by,
+            version=dataset.version,
+        )
+        for dataset, owner, connection in page
+    ]
+    return views, page[-1][0].id if len(found) > limit else None
+
+
+async def list_records(
+    session: AsyncSession, team: str, name: str, *, after: int = 0, limit: int = 100
+) -> tuple[list[RecordView], int | None] | None:
+    """A page of what a dataset holds, and the id to go on after; None where there is no such dataset."""
+    found = await organisation.list_datasets(session, team=team, name=name, limit=1)
+    if not found:
+        return None
+    rows = await records.list_content(session, found[0][0], after=after, limit=limit + 1)
+    views = [
+        RecordView(entity=row.entity, name=row.entity, at=row.at, event=row.event, fields=row.body, link=row.link)
+        if isinstance(row, Event)
+        else RecordView(
+            entity=row.entity,
+            name=row.name,
+            at=row.created,
+            fields=row.fields,
+            link=row.link,
+            is_deleted=row.is_deleted,
+        )
+        for row in rows[:limit]
+    ]
+    return views, rows[limit - 1].id if len(rows) > limit else None
+
+
+async def list_connections(
+    session: AsyncSession, *, takes_webhooks: frozenset[str], team: str | None = None, after: int = 0, limit: int = 100
+) -> tuple[list[ConnectionView], int | None]:
+    """A page of connections with their health, and the id to go on after. `takes_webhooks` names the connectors that
+    have a hook address."""
+    found = await organisation.list_connections(session, team=team, after=after, limit=limit + 1)
+    page = found[:limit]
+    views = await _connection_views(session, page, takes_webhooks)
+    return views, page[-1][0].id if len(found) > limit else None
+
+
+async def get_connection(
+    session: AsyncSession, team: str, name: str, *, takes_webhooks: frozenset[str]
+) -> ConnectionView | None:
+    """One connection with its health."""
+    found = await organisation.get_connection(session, team, name)
+    return None if found is None else (await _connection_views(session, [found], takes_webhooks))[0]
+
+
+async def _connection_views(
+    session: AsyncSession, page: list[tuple[Connection, Team]], takes_webhooks: frozenset[str]
+) -> list[ConnectionView]:
+    ids = [connection.id for connection, _ in page]
+    due = await plans.next_due(session, ids)
+    counts = await deliveries.count_outcomes(session, ids)
+    views = []
+    for connection, team in page:
+        health, reason = connection_health(connection)
+        hook = f"/v1/hooks/{team.name}/{connection.name}" if connection.connector in takes_webhooks else None
+        views.append(
+            ConnectionView(
+                id=f"{team.name}/{connection.name}",
+                connector=connection.connector,
+                definition=connection.spec,
+                health=health,
+                reason=reason,
+                last_success_at=connection.last_success_at,
+                last_delivery_at=connection.last_delivery_at,
+                next_due_at=due.get(connection.id),
+                hook_url=hook,
+                deliveries=counts.get(connection.id, {}),
+                managed_by=connection.managed_by,
+                version=connection.version,
+            )
+        )
+    return views
+
+
+async def list_runs(
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    connection: str | None = None,
+    outcome: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> tuple[list[RunView], int | None]:
+    """A page of runs, newest first, and the id to go on before."""
+    found = await plans.list_runs(
+        session, team=team, connection=connection, outcome=outcome, before=before, limit=limit + 1
+    )
+    views = [
+        RunView(
+            id=run.id,
+            plan=run.plan_id,
+            connection=name,
+            dataset=dataset,
+            is_full=run.is_full,
+            outcome=run.outcome,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            duration_seconds=None if run.finished_at is None else (run.finished_at - run.started_at).total_seconds(),
+            calls=run.calls,
+            records=run.records,
+            changed=run.changed,
+            error_code=run.error_code,
+            error=run.error,
+        )
+        for run, name, dataset in found[:limit]
+    ]
+    return views, found[limit - 1][0].id if len(found) > limit else None

@@ -1,0 +1,137 @@
+"""What has to be pulled for a team, and how often: one plan per connection and dataset, or per connection and query."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec
+from app.domain.schedule import cadence
+from app.services.baselines import baseline_plan
+from app.services.queries import query_identity
+from app.services.revisions import window_value
+from app.store import organisation, plans
+from app.store.organisation import TeamRows
+from app.store.tables import Connection, Metric, Plan, Team
+from connectors.contract import Connector
+
+#: How often a source is read where no key result asks for a freshness.
+DEFAULT_CADENCE = timedelta(minutes=15)
+#: A plan that nothing needs any more.
+UNUSED = "unused"
+
+
+@dataclass(slots=True)
+class _Wanted:
+    connection: Connection
+    dataset_id: int | None = None
+    query_digest: str | None = None
+    cycle: str = ""
+    query: dict[str, Any] | None = None
+    link: str | None = None
+    fresh_within: list[timedelta] = field(default_factory=list)
+
+
+async def plan_pulls(session: AsyncSession, team: Team, connectors: Mapping[str, Connector], *, now: datetime) -> None:
+    """Create the plans that the team's datasets and queries need, adjust their cadence, and retire the others."""
+    rows = await organisation.load_team(session, team)
+    wanted = _wanted(rows, connectors)
+    existing = {plan.key: plan for plan in await plans.plans_of_team(session, team.id)}
+    for key, want in wanted.items():
+        connector = connectors.get(want.connection.connector)
+        if connector is None:
+            continue
+        every = cadence(want.fresh_within, connector.min_interval, DEFAULT_CADENCE)
+        seconds = int(min(every, max(DEFAULT_CADENCE, connector.min_interval)).total_seconds())
+        plan = existing.get(key)
+        if plan is None:
+            session.add(
+                Plan(
+                    key=key,
+                    connection_id=want.connection.id,
+                    dataset_id=want.dataset_id,
+                    query_digest=want.query_digest,
+                    cycle=want.cycle,
+                    query=want.query,
+                    link=want.link,
+                    cadence_seconds=seconds,
+                    next_due_at=now,
+                )
+            )
+            continue
+        plan.cadence_seconds, plan.link = seconds, want.link
+        if plan.paused_code == UNUSED:
+            plan.paused_code, plan.next_due_at = None, now
+    for key, plan in existing.items():
+        if key not in wanted:
+            plan.paused_code, plan.next_due_at = UNUSED, None
+    await session.flush()
+
+
+def _wanted(rows: TeamRows, connectors: Mapping[str, Connector]) -> dict[str, _Wanted]:
+    found: dict[str, _Wanted] = {}
+    by_id = {connection.id: connection for connection in rows.connections.values()}
+    for dataset in rows.datasets.values():
+        if dataset.shape == "entities":
+            connection = by_id[dataset.connection_id]
+            options = DatasetSpec.model_validate(dataset.spec).options
+            found[f"dataset:{dataset.id}"] = _Wanted(
+                connection, dataset_id=dataset.id, link=_link(connectors, connection, "dataset", options)
+            )
+    asked: dict[int, list[KeyResultSpec]] = defaultdict(list)
+    cycles: dict[int, set[str]] = defaultdict(set)
+    for key_result in rows.key_results.values():
+        spec = KeyResultSpec.model_validate(key_result.spec)
+        asked[key_result.metric_id].append(spec)
+        cycles[key_result.metric_id].add(key_result.cycle)
+        for guardrail in spec.guardrails:
+            if guardrail.metric in rows.metrics:
+                cycles[rows.metrics[guardrail.metric].id].add(key_result.cycle)
+    for metric in (*rows.metrics.values(), *rows.inline_metrics.values()):
+        _of_metric(found, rows, connectors, metric, asked[metric.id], cycles[metric.id])
+    return found
+
+
+def _of_metric(
+    found: dict[str, _Wanted],
+    rows: TeamRows,
+    connectors: Mapping[str, Connector],
+    metric: Metric,
+    asked: list[KeyResultSpec],
+    cycles: set[str],
+) -> None:
+    spec = MetricSpec.model_validate(metric.spec)
+    fresh_within = [one.fresh_within for one in asked if one.fresh_within is not None]
+    zone = rows.team.spec.get("timezone", "UTC")
+    for source in spec.parts().values():
+        dataset = rows.datasets.get(getattr(source, "dataset", ""))
+        if dataset is not None:
+            want = found.get(f"dataset:{dataset.id}")
+            if want is not None:
+                want.fresh_within += fresh_within
+            continue
+        if spec.manual is not None:
+            continue
+        connection = rows.connections[source.connection]  # type: ignore[union-attr]
+        identity, kept = query_identity(connection.id, source, window_value(spec), zone)  # type: ignore[arg-type]
+        names = set(cycles) if spec.needs_cycle else {""}
+        names |= {baseline_plan(one.baseline.measure) for one in asked if isinstance(one.baseline, MeasuredBaseline)}
+        link = _link(connectors, connection, "query", kept["options"])
+        for cycle in names:
+            key = f"query:{connection.id}:{identity}:{cycle}"
+            want = found.setdefault(key, _Wanted(connection, query_digest=identity, cycle=cycle, query=kept, link=link))
+            want.fresh_within += fresh_within
+
+
+def _link(
+    connectors: Mapping[str, Connector], connection: Connection, kind: str, options: dict[str, Any]
+) -> str | None:
+    """Where a person sees in the tool what is read."""
+    connector = connectors.get(connection.connector)
+    model = None if connector is None else (connector.dataset if kind == "dataset" else connector.query)
+    if connector is None or connector.browse is None or model is None:
+        return None
+    return connector.browse(connector.config.model_validate(connection.spec), model.model_validate(options))

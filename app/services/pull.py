@@ -1,0 +1,320 @@
+"""One attempt at a pull plan: load, read with no transaction held, publish in one fenced transaction.
+
+A plan is claimed from the database with a lease and a fencing token. While a tool is read, pages are staged under the
+run and the lease is renewed; a worker that lost the lease finds its token outdated and writes nothing more. Nothing of
+an incomplete read is published, so a failed run leaves every value as it was.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.recovery import recover
+from app.domain.schedule import next_due
+from app.errors import NotFound
+from app.services.baselines import freeze_due
+from app.services.connect import open_session
+from app.services.context import Services
+from app.services.evaluate import evaluate
+from app.services.publish import publish_measurement, publish_records, stage_page
+from app.services.queries import bind_query, query_window
+from app.store import organisation, plans
+from app.store.database import is_unavailable
+from app.store.tables import Connection, Dataset, Plan, Run, Team
+from connectors.boundary import check_measurement, check_page
+from connectors.contract import Page, Toolbox
+from connectors.errors import ConnectorError, QueryError, UnexpectedResponseError
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 4.0
+#: One run may take this long; a tool that never ends a read must not hold a worker for ever.
+LONGEST_RUN = timedelta(minutes=30)
+#: A complete sweep of a dataset, to find what left it.
+FULL_EVERY = timedelta(hours=24)
+
+
+class LeaseLostError(Exception):
+    """Another worker holds the plan by now: what this one read is thrown away."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    plan: Plan
+    connection: Connection
+    team: Team
+    dataset: Dataset | None
+    run_id: int
+    is_full: bool
+    records: int = 0
+    calls: Callable[[], int] = lambda: 0
+
+
+async def claim_due(services: Services, *, owner: str, limit: int = 50) -> list[tuple[int, int]]:
+    """Take the leases of due plans; (plan, fencing token) each."""
+    now = services.clock()
+    async with services.database.writing() as session:
+        return await plans.claim_due(session, now=now, lease_until=now + LEASE, owner=owner, limit=limit)
+
+
+async def pull_plan(services: Services, plan_id: int, fence: int) -> str:
+    """Run a claimed plan; returns the run's outcome. What is no ConnectorError closes the run as `crashed` and is
+    raised."""
+    attempt = await _start(services, plan_id, fence)
+    if attempt is None:
+        return "superseded"
+    try:
+        async with _renewing(services, plan_id, fence):
+            await _attempt(services, attempt)
+        outcome = "succeeded"
+    except LeaseLostError:
+        outcome = "superseded"
+        log.info("pull.lease_lost", plan=plan_id, run=attempt.run_id)
+    except ConnectorError as error:
+        outcome = "failed"
+        await _fail(services, attempt, error.code, str(error), getattr(error, "retry_after", None))
+    except ValidationError as error:
+        outcome = "failed"
+        reason = f"The stored configuration does not fit its connector ({error.error_count()} errors): apply it again."
+        await _fail(services, attempt, QueryError.code, reason, None)
+    except asyncio.CancelledError:
+        # The worker is being stopped: hand the plan back at once instead of letting the lease run out.
+        await asyncio.shield(_hand_back(services, attempt))
+        raise
+    except Exception as error:
+        if is_unavailable(error):
+            raise  # the store itself is away: the lease runs out and the plan is claimed again
+        await _fail(services, attempt, "crashed", f"{type(error).__name__} in the connector or in KRSync.", None)
+        raise
+    return outcome
+
+
+async def _start(services: Services, plan_id: int, fence: int) -> _Attempt | None:
+    now = services.clock()
+    async with services.database.writing() as session:
+        held = await plans.hold_plan(session, plan_id, fence)
+        found = None if held is None else await plans.get_plan(session, plan_id)
+        if held is None or found is None or held.lease_owner is None:
+            return None
+        plan, connection, team, dataset = found
+        is_full = dataset is not None and (plan.cursor is None or plan.full_due_at is None or plan.full_due_at <= now)
+        run = Run(plan_id=plan_id, fence=fence, is_full=is_full, started_at=now, outcome="running")
+        run_id = await plans.open_run(session, run)
+    return _Attempt(plan, connection, team, dataset, run_id, is_full)
+
+
+async def _attempt(services: Services, attempt: _Attempt) -> None:
+    async with asyncio.timeout(LONGEST_RUN.total_seconds()):
+        toolbox = services.toolbox()
+        attempt.calls = toolbox.calls
+        if attempt.dataset is not None:
+            await _read(services, attempt, attempt.dataset, toolbox)
+        else:
+            await _measure(services, attempt, toolbox)
+
+
+async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox: Toolbox) -> None:
+    connector = services.connectors.get(attempt.connection.connector)
+    if connector is None or connector.read is None or connector.dataset is None:
+        raise QueryError(f"The connector {attempt.connection.connector} keeps no records.")
+    options = connector.dataset.model_validate(_options(dataset))
+    cursor = None if attempt.is_full else attempt.plan.cursor
+    last_cursor = None
+    async with open_session(services, connector, attempt.connection, attempt.team, toolbox) as session:
+        async for page in connector.read(session, options, cursor):
+            checked = check_page(page)
+            attempt.records += len(checked.changes)
+            last_cursor = checked.cursor if checked.cursor is not None else last_cursor
+            await _staged(services, attempt, checked)
+    now = services.clock()
+    async with services.database.writing() as db:
+        plan = await _held(db, attempt)
+        changed = await publish_records(db, dataset, attempt.run_id, is_full=attempt.is_full, now=now)
+        plan.cursor = last_cursor or attempt.plan.cursor or {}
+        if attempt.is_full:
+            # What a sweep missed is gone only when a second one misses it too: that one comes soon.
+            waits = now + timedelta(seconds=plan.cadence_seconds) if changed.missing else now + FULL_EVERY
+            plan.full_due_at = waits
+        if changed.metrics:
+            await evaluate(db, changed.metrics, now=now)
+        await _succeed(db, services, attempt, plan, changed.count, now)
+
+
+async def _measure(services: Services, attempt: _Attempt, toolbox: Toolbox) -> None:
+    plan = attempt.plan
+    connector = services.connectors.get(attempt.connection.connector)
+    if connector is None or connector.measure is None or connector.query is None or plan.query is None:
+        raise QueryError(f"The connector {attempt.connection.connector} computes no numbers.")
+    asked_at = services.clock()
+    window = query_window(plan, attempt.team, asked_at)
+    query = bind_query(connector, plan)
+    async with open_session(services, connector, attempt.connection, attempt.team, toolbox) as session:
+        measured = check_measurement(await connector.measure(session, query, window))
+    now = services.clock()
+    async with services.database.writing() as db:
+        held = await _held(db, attempt)
+        await publish_measurement(db, held, window, measured, now=now)
+        metric_ids = await organisation.metrics_asking(db, held.query_digest or "")
+        await evaluate(db, metric_ids, now=now)
+        await _succeed(db, services, attempt, held, 1, now)
+        if held.cycle.startswith("baseline:") and measured.value is not None:
+            held.next_due_at = None  # a frozen baseline is never measured again
+
+
+async def _staged(services: Services, attempt: _Attempt, page: Page) -> None:
+    async with services.database.writing() as session:
+        await _held(session, attempt)
+        await stage_page(session, attempt.run_id, page)
+
+
+async def _held(session: AsyncSession, attempt: _Attempt) -> Plan:
+    plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
+    if plan is None:
+        raise LeaseLostError
+    return plan
+
+
+async def _succeed(
+    session: AsyncSession, services: Services, attempt: _Attempt, plan: Plan, changed: int, now: datetime
+) -> None:
+    plan.failures, plan.failing_code, plan.failing_reason, plan.paused_code = 0, None, None, None
+    plan.last_success_at = now
+    plan.lease_owner, plan.lease_until = None, None
+    plan.next_due_at = next_due(now, timedelta(seconds=plan.cadence_seconds), plan.key)
+    if attempt.is_full and plan.full_due_at is not None:
+        plan.next_due_at = min(plan.next_due_at, plan.full_due_at)
+    await plans.close_run(
+        session,
+        attempt.run_id,
+        outcome="succeeded",
+        finished_at=now,
+        calls=attempt.calls(),
+        records=attempt.records,
+        changed=changed,
+    )
+    await organisation.note_success(session, attempt.connection.id, now)
+    await freeze_due(session, now=now, team_id=attempt.team.id)
+
+
+async def _fail(services: Services, attempt: _Attempt, code: str, reason: str, retry_after: timedelta | None) -> None:
+    now = services.clock()
+    async with services.database.writing() as session:
+        plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
+        await plans.discard_staged(session, [attempt.run_id])
+        await plans.close_run(
+            session,
+            attempt.run_id,
+            outcome="crashed" if code == "crashed" else "failed",
+            finished_at=now,
+            calls=attempt.calls(),
+            records=attempt.records,
+            error_code=code,
+            error=reason,
+        )
+        if plan is None:
+            return
+        plan.failures += 1
+        decision = recover(code, retry_after, plan.failures, now, jitter_seed=plan.key)
+        plan.failing_code, plan.failing_reason = code, reason
+        plan.lease_owner, plan.lease_until = None, None
+        plan.next_due_at = decision.due
+        if decision.action == "pause_plan":
+            plan.paused_code = code
+        await organisation.note_failure(
+            session,
+            attempt.connection.id,
+            code,
+            reason,
+            now,
+            is_paused=decision.action == "pause_connection",
+        )
+        if decision.action == "pause_connection":
+            plan.next_due_at = now  # due as soon as the connection is mended
+        if retry_after is not None and decision.due is not None:
+            await plans.postpone_connection(session, attempt.connection.id, decision.due)
+    log.warning("pull.failed", plan=attempt.plan.id, run=attempt.run_id, code=code, action=decision.action)
+
+
+async def _hand_back(services: Services, attempt: _Attempt) -> None:
+    now = services.clock()
+    async with services.database.writing() as session:
+        plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
+        await plans.discard_staged(session, [attempt.run_id])
+        await plans.close_run(
+            session, attempt.run_id, outcome="superseded", finished_at=now, error="The worker was stopped."
+        )
+        if plan is not None:
+            plan.lease_owner, plan.lease_until, plan.next_due_at = None, None, now
+
+
+@contextlib.asynccontextmanager
+async def _renewing(services: Services, plan_id: int, fence: int) -> AsyncIterator[None]:
+    """Renew the lease while the body runs; a lost lease cancels the body and raises LeaseLostError."""
+    body = asyncio.current_task()
+    lost = False
+
+    async def renew() -> None:
+        nonlocal lost
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                async with services.database.writing() as session:
+                    is_held = await plans.renew_lease(session, plan_id, fence, services.clock() + LEASE)
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                continue  # the database may be back before the lease runs out
+            if not is_held:
+                lost = True
+                if body is not None:
+                    body.cancel()
+                return
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not lost:
+            raise
+        if body is not None:
+            body.uncancel()
+        raise LeaseLostError from None
+    except TimeoutError:
+        raise UnexpectedResponseError(f"The read did not end within {LONGEST_RUN}.") from None
+    finally:
+        renewing.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await renewing
+
+
+def _options(dataset: Dataset) -> dict[str, object]:
+    return {key: value for key, value in dataset.spec.items() if key != "connection"}
+
+
+async def request_refresh(services: Services, team: str, metric: str, actor: str) -> list[int]:
+    """Make the plans behind a metric due now, and its connections' pauses tried again; the plans' ids."""
+    async with services.database.writing() as session:
+        row = await organisation.get_metric(session, team, metric)
+        if row is None:
+            raise NotFound("There is no such metric.")
+        item = (await organisation.revised_metrics(session, [row.id])).get(row.id) or (
+            await organisation.revised_metrics(session, [row.id], building=True)
+        ).get(row.id)
+        parts = [] if item is None else list(item.parts.values())
+        found = await plans.plans_reading(
+            session,
+            [part.dataset_id for part in parts if part.dataset_id is not None],
+            [part.query_digest for part in parts if part.query_digest is not None],
+        )
+        ids = [plan.id for plan in found]
+        await plans.make_due(session, ids, services.clock())
+        await organisation.resume_connections(session, {plan.connection_id for plan in found})
+    log.info("pull.refresh_requested", metric=f"{team}/{metric}", actor=actor)
+    return ids

@@ -1,0 +1,103 @@
+"""How the sources of a metric are doing: when they last succeeded, what is wrong, how old a value may be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.domain.freshness import Freshness, freshness
+from app.services.definitions import Definition
+from app.services.views import SourceView
+from app.store.organisation import SourceRow
+from app.store.tables import Connection
+
+#: How old a value may be where nobody said so.
+DEFAULT_FRESH_WITHIN = timedelta(hours=24)
+#: How old an asserted value may be where its metric names no `every`.
+DEFAULT_MANUAL_EVERY = timedelta(days=31)
+
+Health = Literal["ok", "waiting", "failing", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The worst of a metric's sources: the oldest success, the first failure.
+
+    `last_success_at` is the last complete pull, or for pushed data the last accepted delivery, or for a manual metric
+    the last asserted value.
+    """
+
+    connection: str | None
+    health: Health
+    reason: str | None
+    last_success_at: datetime | None
+    failing_reason: str | None
+    fresh_within: timedelta
+    link: str | None = None
+
+    def view(self) -> SourceView:
+        return SourceView(connection=self.connection, health=self.health, reason=self.reason, link=self.link)
+
+    def freshness(self, now: datetime, *, has_value: bool) -> Freshness:
+        return freshness(
+            last_success_at=self.last_success_at,
+            failing_reason=self.failing_reason,
+            fresh_within=self.fresh_within,
+            now=now,
+            has_value=has_value,
+        )
+
+
+def connection_health(connection: Connection) -> tuple[Health, str | None]:
+    """How a connection is doing, and why."""
+    if connection.paused_code is not None:
+        return "paused", connection.paused_reason
+    if connection.failing_code is not None:
+        return "failing", connection.failing_reason
+    if connection.last_success_at is None and connection.last_delivery_at is None:
+        return "waiting", "Nothing has come from it yet."
+    return "ok", None
+
+
+def source_state(
+    team: str,
+    sources: Sequence[SourceRow],
+    definition: Definition | None,
+    fresh_within: timedelta | None,
+    *,
+    asserted_at: datetime | None,
+) -> SourceState:
+    """The state of what feeds a metric."""
+    if definition is not None and definition.spec.manual is not None:
+        every = definition.spec.manual.every
+        within = fresh_within or every or DEFAULT_MANUAL_EVERY
+        return SourceState(None, "ok" if asserted_at else "waiting", None, asserted_at, None, within)
+    within = fresh_within or DEFAULT_FRESH_WITHIN
+    successes: list[datetime | None] = []
+    failing: str | None = None
+    health: Health = "ok"
+    reason: str | None = None
+    names: list[str] = []
+    links: list[str] = []
+    for source in sources:
+        if source.connection is None:
+            continue
+        if f"{team}/{source.connection.name}" not in names:
+            names.append(f"{team}/{source.connection.name}")
+        if source.plan is not None and source.plan.link is not None:
+            links.append(source.plan.link)
+        if source.plan is not None:
+            successes.append(source.plan.last_success_at)
+            failing = failing or source.plan.failing_reason or source.connection.paused_reason
+        else:
+            successes.append(source.connection.last_delivery_at)
+        found, why = connection_health(source.connection)
+        if source.plan is not None and source.plan.failing_reason is not None and found == "ok":
+            found, why = "failing", source.plan.failing_reason
+        if _RANK[found] > _RANK[health]:
+            health, reason = found, why
+    oldest = None if not successes or None in successes else min(at for at in successes if at is not None)
+    return SourceState(", ".join(names) or None, health, reason, oldest, failing, within, next(iter(links), None))
+
+
+_RANK: dict[Health, int] = {"ok": 0, "waiting": 1, "failing": 2, "paused": 3}

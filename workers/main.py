@@ -1,0 +1,66 @@
+"""The worker: arq runs these jobs; the database says what there is to do. `workers.run` starts it."""
+
+import os
+import socket
+import uuid
+from typing import Any
+
+import structlog
+from app.runtime import open_services
+from arq.cron import cron
+from arq.worker import func
+
+from app.queue import JOB_BUILD, JOB_DELIVERIES, JOB_PULL, QUEUE, decode_job, encode_job
+from app.settings import Settings
+from workers.build import build_revisions
+from workers.deliveries import apply_deliveries
+from workers.pull import pull
+from workers.schedule import Errands, tick
+
+log = structlog.get_logger(__name__)
+
+#: Longer than the longest run: arq's own timeout must never be what ends one.
+JOB_TIMEOUT_SECONDS = 2_000
+
+
+async def startup(context: dict[str, Any]) -> None:
+    """Open what the jobs need, once per process."""
+    settings: Settings = context["settings"]
+    opened = open_services(settings)
+    context["services"] = await opened.__aenter__()
+    context["close"] = opened.__aexit__
+    context["owner"] = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    context["errands"] = Errands()
+    log.info("worker.started", owner=context["owner"])
+
+
+async def shutdown(context: dict[str, Any]) -> None:
+    if "close" in context:
+        await context["close"](None, None, None)
+    log.info("worker.stopped")
+
+
+class WorkerSettings:
+    """arq reads these. The database retries, not arq: a job that fails is found again by the tick."""
+
+    functions = (
+        func(apply_deliveries, name=JOB_DELIVERIES),
+        func(pull, name=JOB_PULL),
+        func(build_revisions, name=JOB_BUILD),
+    )
+    cron_jobs = (
+        # UTC only; every second, because a tick that finds nothing due costs four indexed look-ups.
+        cron(tick, name="tick", second=set(range(60)), run_at_startup=True, keep_result=0, max_tries=1),
+    )
+    queue_name = QUEUE
+    on_startup = startup
+    on_shutdown = shutdown
+    job_serializer = encode_job
+    job_deserializer = decode_job
+    keep_result = 0
+    poll_delay = 0.05
+    max_jobs = 50
+    max_tries = 1
+    retry_jobs = False
+    job_timeout = JOB_TIMEOUT_SECONDS
+    health_check_interval = 30
