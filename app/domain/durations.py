@@ -62,7 +62,7 @@ class Durations:
             statuses: StatusHistory | None = StatusHistory(history)
             view = EntityView(history, fields_read([self.where]))
         else:
-            statuses, view = None, EventsView(history)
+            statuses, view = None, EventsView(history, fields_read([self.where]))
         starts = edge_moments(self.source.from_, history, statuses)
         ends = edge_moments(self.source.to, history, statuses)
         boundaries = {moment.at for moment in (*starts, *ends)} | (view.boundaries() if self.where else set())
@@ -78,7 +78,7 @@ class Durations:
         outcome = measure(as_of)
         if self.where is None:
             return outcome
-        reason = where_reason(self.where, view.record(as_of))
+        reason = view.objection(as_of) or where_reason(self.where, view.record(as_of))
         return outcome if reason is None else Outcome(outcome.at, reason=reason)
 
     def _outcome(

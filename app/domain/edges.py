@@ -10,8 +10,7 @@ from app.domain.expression import RuleError
 from app.domain.language import Edge
 from app.domain.moments import parse_moment
 from app.domain.records import EntityHistory, History, Transition
-
-_CATEGORY_FIELDS = ("status_category", "statuscategory", "status category")
+from app.domain.views import CATEGORY_FIELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def _first(history: EntityHistory, changes: Sequence[Transition]) -> Transition 
     else:
         fields = {name.casefold(): value for name, value in history.fields.items()}
         status = _text(fields.get("status"))
-        category = next((_category(fields[name]) for name in _CATEGORY_FIELDS if name in fields), None)
+        category = _category(fields.get(CATEGORY_FIELD))
         at = history.created
     if at is None or (status is None and category is None):
         return None

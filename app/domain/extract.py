@@ -220,9 +220,14 @@ class EventsPerEntity:
 
     def timelines(self, history: History) -> Iterator[Timeline]:
         if isinstance(history, EventHistory) and history.events:
-            view = EventsView(history)
-            steps = (
-                (step, self.contribution.outcome(record := view.record(step), record["last"]))
-                for step in (view.start, *sorted(view.boundaries()))
-            )
-            yield Timeline(history.entity, history.entity, history.entity, history.events[-1].link, steps)
+            view = EventsView(history, self.contribution.fields)
+            steps = ((step, self._outcome(view, step)) for step in (view.start, *sorted(view.boundaries())))
+            link = history.events[-1].link
+            yield Timeline(history.entity, history.entity, history.entity, link, steps)
+
+    def _outcome(self, view: EventsView, as_of: datetime) -> Outcome:
+        objection = view.objection(as_of)
+        if objection is not None:
+            return Outcome(None, reason=objection)
+        record = view.record(as_of)
+        return self.contribution.outcome(record, record["last"])

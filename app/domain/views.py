@@ -9,6 +9,10 @@ from app.domain.expression import Rule
 from app.domain.moments import full_timestamp, parse_moment
 from app.domain.records import EntityHistory, Event, EventHistory, Transition
 
+MAX_EVENTS = 1_000
+#: Where connectors put the category of the current status.
+CATEGORY_FIELD = "status_category"
+
 
 def fields_read(rules: Iterable[Rule | None]) -> frozenset[str] | None:
     """The names that these rules read of the record together; None where one reads it whole."""
@@ -54,6 +58,10 @@ class EntityView:
             moments.update(change.at for change in changes)
         return {moment for moment in moments if self.start is None or moment > self.start}
 
+    def objection(self, as_of: datetime | None) -> str | None:
+        """Why no rule is asked at this moment: never for an entity."""
+        return None
+
     def record(self, as_of: datetime | None) -> dict[str, Any]:
         """The record at a moment; None is before everything that is known of it."""
         record = dict(self._record)
@@ -72,13 +80,18 @@ class EntityView:
 
 
 def _changes(history: EntityHistory, names: frozenset[str] | None) -> Mapping[str, Sequence[Transition]]:
-    """The transitions by the name that the record gives to their field."""
+    """The transitions by the name that the record gives to their field; a status takes its category along."""
     known = {name.casefold(): name for name in history.fields}
     changes: dict[str, list[Transition]] = {}
     for change in history.transitions:
-        name = known.get(change.field.casefold(), change.field)
-        if names is None or name in names:
-            changes.setdefault(name, []).append(change)
+        moved = [change]
+        if change.field.casefold() == "status" and CATEGORY_FIELD in known:
+            category = (change.before_category, change.after_category)
+            moved.append(Transition(CATEGORY_FIELD, change.at, change.order, *category))
+        for one in moved:
+            name = known.get(one.field.casefold(), one.field)
+            if names is None or name in names:
+                changes.setdefault(name, []).append(one)
     return changes
 
 
@@ -96,28 +109,41 @@ def event_record(event: Event) -> dict[str, Any]:
 
 
 class EventsView:
-    """All events of an entity as one record: `events` (names, in order), `first`, `last`, `count`."""
+    """All events of an entity as one record: `events` (names, in order), `first`, `last`, `count`.
 
-    def __init__(self, history: EventHistory) -> None:
+    A rule that reads `events` reads all of them again at every event, so it is asked up to `MAX_EVENTS` only.
+    """
+
+    def __init__(self, history: EventHistory, names: frozenset[str] | None) -> None:
         self._history = history
         self._moments = [event.at for event in history.events]
+        self._reads_events = names is None or "events" in names
         self.start = self._moments[0]
 
     def boundaries(self) -> set[datetime]:
         """The moments after the first at which an event came."""
         return {moment for moment in self._moments if moment > self.start}
 
+    def objection(self, as_of: datetime | None) -> str | None:
+        """Why no rule is asked at this moment, None where one is."""
+        is_too_long = self._reads_events and self._count(as_of) > MAX_EVENTS
+        return f"more than {MAX_EVENTS} events" if is_too_long else None
+
     def record(self, as_of: datetime | None) -> dict[str, Any]:
         """The record of the events up to and with a moment that is not before the first."""
-        count = 1 if as_of is None else bisect_right(self._moments, as_of)
-        events = self._history.events[:count]
+        count = self._count(as_of)
+        events = self._history.events
+        names = (event.event for event in events[:count]) if self._reads_events else ()
         return {
             "id": self._history.entity,
             "entity": self._history.entity,
-            "at": events[-1].at,
-            "link": events[-1].link,
-            "events": [event.event for event in events if event.event is not None],
-            "first": events[0].at,
-            "last": events[-1].at,
+            "at": events[count - 1].at,
+            "link": events[count - 1].link,
+            "events": [name for name in names if name is not None],
+            "first": self.start,
+            "last": events[count - 1].at,
             "count": count,
         }
+
+    def _count(self, as_of: datetime | None) -> int:
+        return 1 if as_of is None else bisect_right(self._moments, as_of)

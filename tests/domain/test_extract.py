@@ -1,7 +1,7 @@
 """Records become facts: what they add, where they lie in time, and why they are left out."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -120,6 +120,11 @@ class TestEntities:
             (20, 20, Decimal(1)),
         ]
 
+    def test_a_plan_that_is_overtaken_at_its_moment_never_counts(self) -> None:
+        history = issue(status="Done", updated=stamp(2), planned=stamp(5), transitions=[moved(5, "Open", "Done")])
+        found = facts(history, at="record.planned", where="record.status == 'Open'")
+        assert brief(found) == [(1, None, "its moment is still to come"), (5, 5, "where is false")]
+
     @pytest.mark.parametrize("resolved", [None, "soon", 0.5])
     def test_without_a_moment_it_is_left_out(self, resolved: Any) -> None:
         fields = {} if resolved == 0.5 else {"resolved": resolved}
@@ -208,6 +213,16 @@ class TestPerEntity:
 
     def test_no_events_no_subject(self) -> None:
         assert facts(orders(), per="entity") == ()
+
+    def test_an_endless_entity_is_left_out_only_where_its_event_names_are_read(self) -> None:
+        many = EventHistory(
+            "E", [Event(f"k{i}", "E", day(1) + timedelta(seconds=i), "a", None, {}) for i in range(1_200)]
+        )
+        assert [f.reason for f in facts(many, per="entity", where="'a' in record.events")][-2:] == [
+            None,
+            "more than 1000 events",
+        ]
+        assert facts(many, "sum", per="entity", value="record.count")[-1].value == 1_200
 
     def test_it_is_for_events(self) -> None:
         with pytest.raises(RuleError, match="per: entity"):

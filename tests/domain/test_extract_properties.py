@@ -152,6 +152,19 @@ def test_entities_by_their_status(history: EntityHistory) -> None:
     assert_told_right(source, "sum", history, yardstick)
 
 
+@settings(max_examples=100)
+@given(issues())
+def test_entities_by_their_category(history: EntityHistory) -> None:
+    def yardstick(history: EntityHistory, as_of: datetime) -> Answers:
+        if history.created is None or as_of < history.created:
+            return {}
+        is_done = CATEGORIES[status_then(history, as_of)] == "done"
+        return {"1": (history.created, Decimal(1) if is_done else "where is false", None)}
+
+    source = RecordsSource(dataset="d", where="record.status_category == 'done'")
+    assert_told_right(source, None, history, yardstick)
+
+
 @settings(max_examples=150)
 @given(issues())
 def test_entities_placed_where_they_were_resolved(history: EntityHistory) -> None:
