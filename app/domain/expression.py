@@ -42,7 +42,7 @@ __all__ = ["Rule", "RuleData", "RuleError", "RuleValue", "compile_rule"]
 RuleData: TypeAlias = Mapping[str, Any]
 
 # The library stops after 10,000 steps, but a step costs what it touches.
-MAX_LIST_IN_MAP = 500  # map and filter copy the list at every element they keep
+MAX_LIST_IN_MAP = 400  # map and filter copy the list at every element they keep
 MAX_VALUES_IN_LOOP = 100
 MAX_CHARACTERS_IN_LOOP = 4_096
 MAX_VALUES_IN_NESTED_LOOPS = 1_000
