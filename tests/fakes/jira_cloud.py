@@ -265,7 +265,10 @@ class JiraCloudFake:
         issue = next((one for one in visible.values() if name in (one["id"], one["key"])), None)
         if issue is None:
             raise _RefusedError(404, "Issue does not exist or you do not have permission to see it.")
-        start, size = int(query.get("startAt", 0)), min(int(query.get("maxResults", 100)), 100)
+        try:
+            start, size = int(query.get("startAt", 0)), min(int(query.get("maxResults", 100)), 100)
+        except ValueError as error:
+            raise _RefusedError(400, "startAt and maxResults are integers.") from error
         values = issue["changelog"][start : start + size]
         is_last = start + size >= len(issue["changelog"])
         return {

@@ -131,7 +131,7 @@ class OpenApiChecker:
         if reference not in self._validators:
             self._validators[reference] = Draft202012Validator({"$ref": reference}, registry=self._registry)
         errors = self._validators[reference].iter_errors(value)
-        violations.extend(f"{where}: {error.json_path}: {error.message[:200]}" for error in errors)
+        violations.extend(f"{where}: {error.json_path}: {error.message[-200:]}" for error in errors)
 
 
 def _as_documented(value: Any) -> Any:

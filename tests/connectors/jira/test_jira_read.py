@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -345,7 +346,7 @@ async def test_only_what_is_needed_is_asked_for(connect: Connect, devlake: SiteD
     assert changelogs["fieldIds"] == ["status"]
 
 
-def _small_site(count: int, zone: str = "UTC", **options: object) -> JiraCloudFake:
+def _small_site(count: int, zone: str = "UTC", **options: Any) -> JiraCloudFake:
     """`count` open issues of a project ERP, one a minute from 2026-01-01, with one old change of status each."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     issues = []
