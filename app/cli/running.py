@@ -1,6 +1,7 @@
 """`up`, `serve`, `worker`, `migrate`: the commands that run the service."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from datetime import UTC, datetime
@@ -35,13 +36,18 @@ def up(
     from app.store.migrate import upgrade
 
     options = UpOptions(data_dir=data or default_data_dir(), host=host, port=port)
-    steps = Steps(migrate=upgrade, ensure_admin_token=_ensure_admin_token, say=say)
+    steps = Steps(migrate=upgrade, ensure_admin_token=_ensure_admin_token, say=_progress)
     try:
         asyncio.run(run_up(options, steps))
     except SettingsError as error:
         raise _settings_error(error) from None
     except (UpError, ValkeyError, DataDirectoryInUseError) as error:
         raise CommandError(str(error), INPUT_IS_WRONG) from None
+
+
+def _progress(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read our output is gone; that is no reason to stop
+        say(text)
 
 
 def serve(

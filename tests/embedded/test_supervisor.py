@@ -28,18 +28,28 @@ class Up:
             cwd=ROOT,
             env=kept | environ,
             stdout=subprocess.PIPE,
-            text=True,
         )
         self.said: list[str] = []
+        self._unread = b""
 
     def wait_for(self, beginning: str) -> str:
-        """The next line that begins so; fails where the process ends without it."""
+        """The next line that begins so; fails where the process ends or falls silent without it."""
+        while not (line := self._line()).startswith(beginning):
+            pass
+        return line
+
+    def _line(self) -> str:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said.append(line.rstrip("\n"))
-            if line.startswith(beginning):
-                return self.said[-1]
-        pytest.fail(f"no line {beginning!r} in {self.said}")
+        while b"\n" not in self._unread:
+            if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+                pytest.fail(f"silence after {self.said}")
+            read = os.read(self.process.stdout.fileno(), 65536)
+            if not read:
+                pytest.fail(f"the end after {self.said}")
+            self._unread += read
+        line, _, self._unread = self._unread.partition(b"\n")
+        self.said.append(line.decode())
+        return self.said[-1]
 
     def ready(self) -> "Up":
         """Returns once it says so and both children run, in whatever order that comes."""

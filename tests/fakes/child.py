@@ -18,9 +18,10 @@ def main(arguments: list[str]) -> None:
         sys.exit(7)
     if os.environ.get("FAKE_STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with (directory / "children").open("a") as file:
-        file.write(f"{name} {os.getpid()}\n")
-    print(f"{name} {os.getpid()}", flush=True)
+    line = f"{name} {os.getpid()}\n".encode()
+    with (directory / "children").open("ab") as file:
+        file.write(line)
+    os.write(1, line)  # one write: the other child writes to the same pipe
     if name == "serve":
         serve(socket.socket(fileno=int(arguments[2])))
     while True:

@@ -1,6 +1,7 @@
 """Run as a script: `krsync up` with fake children and no database, for tests of the supervisor itself."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -8,8 +9,12 @@ from app.embedded.lock import DataDirectoryInUseError
 from app.supervisor import Steps, UpError, UpOptions, up
 
 
+def say(text: str) -> None:
+    os.write(1, f"{text}\n".encode())  # one write: the children write to the same pipe
+
+
 def migrate(url: str) -> None:
-    print(f"migrate {url}", flush=True)
+    say(f"migrate {url}")
 
 
 async def ensure_admin_token(url: str, path: Path) -> None:
@@ -21,13 +26,13 @@ def main(data: str, port: str) -> int:
     steps = Steps(
         migrate=migrate,
         ensure_admin_token=ensure_admin_token,
-        say=lambda text: print(text, flush=True),
+        say=say,
         command=(sys.executable, str(child)),
     )
     try:
         asyncio.run(up(UpOptions(data_dir=Path(data), port=int(port)), steps))
     except (UpError, DataDirectoryInUseError) as error:
-        print(f"refused: {error}", flush=True)
+        say(f"refused: {error}")
         return 1
     return 0
 
