@@ -55,12 +55,15 @@ def parse_timedelta(text: object) -> timedelta:
     return timedelta(**{unit: count})
 
 
+_DURATION_SCHEMA = {"type": "string", "pattern": "^[1-9][0-9]*[smhdw]$", "examples": ["30d", "24h"]}
+
+
 def _check_duration(text: str) -> str:
     parse_timedelta(text)
     return text
 
 
-DurationText = Annotated[str, AfterValidator(_check_duration)]
+DurationText = Annotated[str, AfterValidator(_check_duration), WithJsonSchema(_DURATION_SCHEMA)]
 """A duration that keeps the unit it was written in."""
 
 
@@ -99,13 +102,13 @@ Span = Annotated[
     timedelta,
     BeforeValidator(parse_timedelta),
     PlainSerializer(format_timedelta, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]*[smhdw]$", "examples": ["30d", "24h"]}),
+    WithJsonSchema(_DURATION_SCHEMA),
 ]
 
 
 def _year_as_text(value: object) -> object:
     """YAML reads `2026` as a number; it is the name of a cycle."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 9999 else value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and 1000 <= value <= 9999 else value
 
 
 def _signed(value: object) -> object:
@@ -115,8 +118,20 @@ def _signed(value: object) -> object:
     return value
 
 
-CycleName = Annotated[str, BeforeValidator(_year_as_text), StringConstraints(pattern=CYCLE_PATTERN)]
-ChangeText = Annotated[str, BeforeValidator(_signed), StringConstraints(pattern=CHANGE_PATTERN)]
+CycleName = Annotated[
+    str,
+    BeforeValidator(_year_as_text),
+    StringConstraints(pattern=CYCLE_PATTERN),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": CYCLE_PATTERN}, {"type": "integer", "minimum": 1000, "maximum": 9999}]}
+    ),
+]
+ChangeText = Annotated[
+    str,
+    BeforeValidator(_signed),
+    StringConstraints(pattern=CHANGE_PATTERN),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": CHANGE_PATTERN}, {"type": "number"}]}),
+]
 BoundText = Annotated[str, StringConstraints(pattern=BOUND_PATTERN)]
 GuardrailText = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN)]
 HoursText = Annotated[str, StringConstraints(pattern=HOURS_PATTERN)]

@@ -1,0 +1,67 @@
+"""The JSON Schema of the team file, each connector's own options included: for editors and for the API's readers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.domain.language import TeamFile
+from connectors.contract import Connector
+from connectors.registry import connectors as registered
+
+_TEMPLATE = "#/$defs/{model}"
+
+
+def team_file_schema(connectors: Mapping[str, Connector] | None = None) -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) that accepts every team file that `check_team_file` does.
+
+    What a dataset or query may hold depends on its connection, which a schema can not follow: there the options of all
+    connectors are known. `connectors` defaults to the registered ones.
+    """
+    connectors = registered() if connectors is None else connectors
+    schema = TeamFile.model_json_schema(ref_template=_TEMPLATE)
+    definitions: dict[str, Any] = schema["$defs"]
+    connection = definitions["ConnectionSpec"]
+    connection["oneOf"] = [
+        _connection(connection["properties"], connector, definitions) for connector in connectors.values()
+    ]
+    connection.update(additionalProperties=True, properties={"connector": {"enum": sorted(connectors)}})
+    for name, models in (
+        ("DatasetSpec", [connector.dataset for connector in connectors.values()]),
+        ("QuerySource", [connector.query for connector in connectors.values()]),
+    ):
+        _open(definitions[name], [model for model in models if model is not None], definitions)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _connection(own: dict[str, Any], connector: Connector, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A connection of one kind: its connector's config beside the key that names it."""
+    config = _schema(connector.config, definitions)
+    return {
+        "type": "object",
+        "title": connector.title,
+        "properties": {**config.get("properties", {}), **own, "connector": {"const": connector.key}},
+        "required": ["connector", *config.get("required", ())],
+        "additionalProperties": False,
+    }
+
+
+def _open(target: dict[str, Any], models: list[type[BaseModel]], definitions: dict[str, Any]) -> None:
+    """Add the options of several connectors to an object that takes those of any one of them."""
+    options: dict[str, list[dict[str, Any]]] = {}
+    for model in models:
+        for key, option in _schema(model, definitions).get("properties", {}).items():
+            if option not in options.setdefault(key, []):
+                options[key].append(option)
+    for key, found in options.items():
+        target["properties"].setdefault(key, found[0] if len(found) == 1 else {"anyOf": found})
+    target["additionalProperties"] = False
+
+
+def _schema(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A connector's model, its definitions put with ours under names that can not meet."""
+    prefix = f"{model.__module__}.{model.__qualname__}."
+    schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
+    for name, definition in schema.pop("$defs", {}).items():
+        definitions[prefix + name] = definition
+    return schema

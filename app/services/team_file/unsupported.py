@@ -1,0 +1,76 @@
+"""What the team file's language names and this version does not build: refused by name, never accepted and ignored."""
+
+from collections.abc import Collection
+
+from app.domain.records import JsonValue
+from app.services.team_file.problems import Path, Problems
+
+CONNECTORS = frozenset({"github", "http_json", "prometheus", "sheet", "slack", "sql"})
+
+_CONNECTION = {"webhook_secret": "a connection's own webhooks are"}
+_DATASET = {
+    "each": "several events in one delivery (each) are",
+    "preset": "presets are",
+    "redact": "redaction is",
+    "stream": "a stream of this kind is",
+}
+SOURCE_FORMS = {
+    "formula": "formulas are",
+    "milestones": "milestones are",
+    "state_share": "shares of time in a state are",
+}
+_DURATION = {"open": "counting unfinished durations (open) is"}
+_KEY_RESULT = {
+    "checkpoints": "checkpoints are",
+    "curve": "expected curves are",
+    "dropped": "dropping a key result is",
+    "paused": "pausing a key result is",
+    "preset": "status presets are",
+}
+_OBJECTIVE = {"contributes_to": "contribution is"}
+
+
+def connection(raw: JsonValue, path: Path, problems: Problems, known: Collection[str]) -> JsonValue:
+    """The connection without what is refused; keys in `known` are the connector's own."""
+    return _without(raw, {key: what for key, what in _CONNECTION.items() if key not in known}, path, problems)
+
+
+def dataset(raw: JsonValue, path: Path, problems: Problems, known: Collection[str]) -> JsonValue:
+    """The dataset without what is refused; keys in `known` are the connector's own."""
+    return _without(raw, {key: what for key, what in _DATASET.items() if key not in known}, path, problems)
+
+
+def metric(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
+    """The metric without what is refused; None where that was its source form."""
+    rest = _without(raw, SOURCE_FORMS, path, problems)
+    if not isinstance(rest, dict):
+        return rest
+    if isinstance(raw, dict) and len(rest) < len(raw):
+        return None
+    if "duration" in rest:
+        rest["duration"] = _without(rest["duration"], _DURATION, (*path, "duration"), problems)
+    return rest
+
+
+def objective(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
+    """The objective without what is refused."""
+    return _without(raw, _OBJECTIVE, path, problems)
+
+
+def key_result(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
+    """The key result without what is refused, a metric written inside it included."""
+    rest = _without(raw, _KEY_RESULT, path, problems)
+    if isinstance(rest, dict) and isinstance(rest.get("metric"), dict):
+        rest["metric"] = metric(rest["metric"], (*path, "metric"), problems)
+        return None if rest["metric"] is None else rest
+    return rest
+
+
+def _without(raw: JsonValue, keys: dict[str, str], path: Path, problems: Problems) -> JsonValue:
+    """A copy of a mapping without the keys that are refused."""
+    if not isinstance(raw, dict):
+        return raw
+    for key in raw:
+        if key in keys:
+            problems.not_supported((*path, key), keys[key])
+    return {key: value for key, value in raw.items() if key not in keys}
