@@ -126,7 +126,7 @@ async def settled_datasets(session: AsyncSession, delivery_ids: Collection[int])
 async def append_intakes(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     """Write outcomes: delivery_id, dataset_id, outcome, reason, recorded_at."""
     if rows:
-        await session.execute(insert(Intake), rows)
+        await session.execute(insert(Intake.__table__), rows)  # type: ignore[attr-defined]
 
 
 async def reopen_deliveries(

@@ -1,13 +1,12 @@
 """Facts on both time axes: appended, closed when superseded, never changed."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -15,7 +14,9 @@ from app.domain import records as domain
 from app.store.tables import Fact
 
 _IN = 500
+_table: Table = Fact.__table__  # type: ignore[attr-defined]
 _CONTENT = ("at", "value", "reason", "valid_from", "valid_to", "label", "link", "group", "since")
+_columns = [_table.c.subject, *(_table.c["group_key" if name == "group" else name] for name in _CONTENT)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Window:
     known_at: datetime | None = None
 
 
-def _content(fact: Any) -> tuple[Any, ...]:
-    return (fact.part, fact.subject, *(getattr(fact, name) for name in _CONTENT))
+def _content(fact: domain.Fact) -> tuple[Any, ...]:
+    return (fact.subject, *(getattr(fact, name) for name in _CONTENT))
 
 
 async def replace_facts(
@@ -43,32 +44,32 @@ async def replace_facts(
 ) -> bool:
     """Make `facts` what is known from `now` on of these entities; what did not change is left as it is.
     Returns whether anything changed."""
-    current: dict[str, list[Fact]] = defaultdict(list)
     names = list(entities)
+    kept: dict[tuple[Any, ...], int] = {}
     for start in range(0, len(names), _IN):
-        query = select(Fact).where(
+        query = select(_table.c.id, *_columns).where(
             col(Fact.revision_id) == revision_id,
             col(Fact.part) == part,
             col(Fact.entity).in_(names[start : start + _IN]),
             col(Fact.recorded_to).is_(None),
         )
-        for row in await session.scalars(query):
-            current[row.entity].append(row)
-    kept = {_content(row): row.id for rows in current.values() for row in rows}
+        for row in await session.execute(query):
+            kept[tuple(row[1:])] = row[0]
     added: list[dict[str, Any]] = []
     for fact in facts:
         content = _content(fact)
         if kept.pop(content, None) is not None:
             continue
-        shared = {"revision_id": revision_id, "part": part, "recorded_from": now, "recorded_to": None}
         added.append(
-            shared | {"entity": fact.entity, "subject": fact.subject} | {name: getattr(fact, name) for name in _CONTENT}
+            dict(zip((column.key for column in _columns), content, strict=True))
+            | {"revision_id": revision_id, "part": part, "entity": fact.entity}
+            | {"recorded_from": now, "recorded_to": None}
         )
     closed = list(kept.values())
     for start in range(0, len(closed), _IN):
         await session.execute(update(Fact).where(col(Fact.id).in_(closed[start : start + _IN])).values(recorded_to=now))
     for start in range(0, len(added), _IN):
-        await session.execute(insert(Fact), added[start : start + _IN])
+        await session.execute(insert(_table), added[start : start + _IN])
     return bool(closed or added)
 
 

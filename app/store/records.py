@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,6 +13,8 @@ from app.store.deliveries import upsert
 from app.store.tables import Dataset, Event, Record
 
 _IN = 500  # values in one IN (…) list
+_events: Table = Event.__table__  # type: ignore[attr-defined]
+_EVENT = ("key", "entity", "at", "event", "body", "headers", "link", "at_is_receipt")
 
 
 async def lock_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, Dataset]:
@@ -24,14 +26,14 @@ async def lock_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> 
 async def append_events(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[tuple[int, str]]:
     """Add events, those already there having no effect; returns the (dataset, entity) pairs that gained one."""
     changed: set[tuple[int, str]] = set()
+    statement = (
+        upsert(session, _events)
+        .on_conflict_do_nothing(index_elements=["dataset_id", "key"])
+        .returning(_events.c.dataset_id, _events.c.entity)
+    )
     for start in range(0, len(rows), _IN):
-        statement = (
-            upsert(session, Event)
-            .values(list(rows[start : start + _IN]))
-            .on_conflict_do_nothing(index_elements=["dataset_id", "key"])
-            .returning(Event.dataset_id, Event.entity)
-        )
-        changed.update((row[0], row[1]) for row in await session.execute(statement))
+        added = await session.execute(statement, list(rows[start : start + _IN]))
+        changed.update((row[0], row[1]) for row in added)
     return changed
 
 
@@ -47,31 +49,18 @@ async def event_histories(
     found: dict[str, list[domain.Event]] = {entity: [] for entity in entities}
     names = list(entities)
     for start in range(0, len(names), _IN):
-        query = select(Event).where(
-            col(Event.dataset_id) == dataset_id, col(Event.entity).in_(names[start : start + _IN])
+        query = select(*(_events.c[name] for name in _EVENT)).where(
+            _events.c.dataset_id == dataset_id, _events.c.entity.in_(names[start : start + _IN])
         )
-        for row in await session.scalars(query):
-            found[row.entity].append(_event(row))
+        for row in await session.execute(query):
+            event = domain.Event(**dict(zip(_EVENT, row, strict=True)))
+            found[event.entity].append(event)
     return {entity: domain.EventHistory(entity, ordered(events)) for entity, events in found.items()}
 
 
 def ordered(events: list[domain.Event]) -> tuple[domain.Event, ...]:
     """Events in the order that extraction expects: by moment, then by the source's order, then by key."""
     return tuple(sorted(events, key=lambda event: (event.at, event.order, event.key)))
-
-
-def _event(row: Event) -> domain.Event:
-    return domain.Event(
-        key=row.key,
-        entity=row.entity,
-        at=row.at,
-        event=row.event,
-        body=row.body,
-        headers=row.headers,
-        order=0,
-        link=row.link,
-        at_is_receipt=row.at_is_receipt,
-    )
 
 
 async def entity_histories(
