@@ -5,7 +5,7 @@ the address that the guard has checked. Without a guard (an in-process site) the
 """
 
 import asyncio
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,7 +13,7 @@ from connectors.contract import GuardedTransport
 from connectors.errors import ConnectorError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure
 from connectors.jira.session import API, JiraSession
-from connectors.outbound import OutboundGuard, requests_adapter
+from connectors.outbound import requests_adapter
 
 Resource = Literal["serverInfo", "myself", "project", "field", "status"]
 
@@ -45,7 +45,7 @@ def _read_with_package(
             self._session.trust_env = False
             self._session.max_redirects = 0
             for prefix in ("https://", "http://"):
-                self._session.mount(prefix, requests_adapter(cast(OutboundGuard, guard)))
+                self._session.mount(prefix, requests_adapter(guard))
             super()._create_http_basic_session(username, password)
 
     client: Any = None
