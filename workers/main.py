@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 import structlog
-from app.runtime import open_services
+from app.runtime import open_runtime
 from arq.cron import cron
 from arq.worker import func
 
@@ -26,9 +26,9 @@ JOB_TIMEOUT_SECONDS = 2_000
 async def startup(context: dict[str, Any]) -> None:
     """Open what the jobs need, once per process."""
     settings: Settings = context["settings"]
-    opened = open_services(settings)
-    context["services"] = await opened.__aenter__()
-    context["close"] = opened.__aexit__
+    runtime = open_runtime(settings)
+    context["services"] = (await runtime.__aenter__()).services
+    context["close"] = runtime.__aexit__
     context["owner"] = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     context["errands"] = Errands()
     log.info("worker.started", owner=context["owner"])
