@@ -1,0 +1,150 @@
+"""The API as one ASGI application: webhooks first, routes second, both ending in problem+json."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
+
+from app.api import openapi
+from app.api.access import authenticated
+from app.api.body import field_errors
+from app.api.context import ApiContext
+from app.api.front import Front
+from app.api.hooks import PREFIX, HookDoor, Hooks
+from app.api.parameters import strict_query
+from app.api.problem import MEDIA_TYPE, plain_error, problem_body
+from app.api.routes import connections, datasets, key_results, metrics, objectives, service, teams, tokens
+from app.errors import AppError, FieldError, InvalidInput
+from app.services.apply import InvalidTeamFile
+from app.services.hook_directory import HookDirectory
+from app.services.ingest import DeliveryWriter
+from app.services.team_file import pointer
+from app.telemetry import Telemetry
+
+_DESCRIPTION = """One source of truth for key results: each with its value, its judgement, and the reason for both.
+
+Measured quantities are decimal strings, exact; ratios are JSON numbers; moments are RFC 3339 in UTC. Errors are
+`application/problem+json` with a stable `code` and pointers. Lists are pages: give `next` as `after`. Reads carry an
+`ETag`; send it as `If-None-Match` to be spared what you have, and as `If-Match` to change what you have seen."""
+
+OpenContext = Callable[[], AbstractAsyncContextManager[ApiContext]]
+
+
+class Api:
+    """The whole application. `routes` is the part that FastAPI serves."""
+
+    def __init__(self, open_context: OpenContext) -> None:
+        self.telemetry = Telemetry()
+        self.hooks = Hooks(self.telemetry)
+        self.routes = self._routes(open_context)
+        self._front = Front(self.routes, self.telemetry)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await self.hooks(scope, receive, send)
+        else:
+            await self._front(scope, receive, send)
+
+    def lifespan(self) -> AbstractAsyncContextManager[object]:
+        """What a server does around serving: for tests, which have no server."""
+        return self.routes.router.lifespan_context(self.routes)
+
+    def _routes(self, open_context: OpenContext) -> FastAPI:
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with open_context() as context:
+                writer = DeliveryWriter(context.services.database)
+                app.state.context = context
+                self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer)
+                try:
+                    yield
+                finally:
+                    await writer.close()
+
+        app = FastAPI(
+            title="KRSync",
+            version="1",
+            summary="Key results at their true value.",
+            description=_DESCRIPTION,
+            lifespan=lifespan,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        app.state.telemetry = self.telemetry
+        guards = [Depends(authenticated), Depends(strict_query)]
+        v1 = APIRouter(prefix="/v1", dependencies=guards)
+        for module in (key_results, objectives, teams, metrics, datasets, connections, tokens):
+            v1.include_router(module.router)
+        app.include_router(v1)
+        app.include_router(service.router, dependencies=[Depends(strict_query)])
+        openapi.install(app)
+        app.state.openapi_bytes = msgspec.json.encode(app.openapi())
+        _install_errors(app)
+        return app
+
+
+def _install_errors(app: FastAPI) -> None:
+    paths = [
+        (compile_path(path)[0], {method.upper() for method in operations})
+        for path, operations in app.openapi()["paths"].items()
+    ]
+
+    @app.exception_handler(AppError)
+    async def _known(request: Request, error: AppError) -> Response:
+        return _problem(request, error)
+
+    @app.exception_handler(InvalidTeamFile)
+    async def _team_file(request: Request, error: InvalidTeamFile) -> Response:
+        errors = [
+            FieldError(
+                pointer(problem.path),
+                problem.code,
+                problem.message if problem.suggestion is None else f"{problem.message} ({problem.suggestion})",
+            )
+            for problem in error.problems
+        ]
+        return _problem(request, InvalidInput(code="invalid_team_file", errors=errors))
+
+    @app.exception_handler(RequestValidationError)
+    async def _parameters(request: Request, error: RequestValidationError) -> Response:
+        return _problem(request, InvalidInput(errors=[_parameter_error(item) for item in error.errors()]))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405:
+            return _problem(request, plain_error(405, Allow=_allowed(request.url.path, paths)))
+        return _problem(request, plain_error(error.status_code))
+
+
+def _problem(request: Request, error: AppError) -> Response:
+    body = problem_body(error, request.state.request_id)
+    headers = {"Cache-Control": "no-store", **error.headers}
+    return Response(body, status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _parameter_error(item: dict[str, object]) -> FieldError:
+    location = item["loc"]
+    part, *rest = location if isinstance(location, tuple) else ("body",)
+    (error,) = field_errors([{**item, "loc": tuple(rest)}])
+    known = {"path": "path", "query": "query", "header": "header"}.get(str(part), "body")
+    return FieldError(error.pointer, error.code, error.detail, known)  # type: ignore[arg-type]
+
+
+def _allowed(path: str, paths: list[tuple[re.Pattern[str], set[str]]]) -> str:
+    """Every method of a path: the router alone would name those of one of its routes."""
+    methods: set[str] = set()
+    for pattern, known in paths:
+        if pattern.fullmatch(path):
+            methods |= known
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods))

@@ -1,0 +1,159 @@
+"""`POST /v1/hooks/{team}/{connection}`: verify the bytes, store them durably, answer 202. Nothing is parsed
+before that.
+
+A bare ASGI application beside the routes: deliveries come by the thousand, and what stands before a route costs more
+than storing one (`docs/performance.md`). It answers the same problem+json.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from app.api.body import content_type, is_json, read_body
+from app.api.front import as_app_error, request_id_of, send_problem
+from app.api.problem import plain_error
+from app.errors import AppError, NotFound, StoreUnavailable, UnsupportedMedia
+from app.services.context import Services
+from app.services.hook_directory import Hook, HookDirectory
+from app.services.ingest import DeliveryWriter, StoreAwayError, StoreBusyError
+from app.store.deliveries import NewDelivery
+from app.telemetry import Telemetry
+from connectors.contract import InboundDelivery
+from connectors.errors import ConnectorError
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "/v1/hooks/"
+#: Seconds within which a delivery's body has to arrive.
+DEADLINE = 10.0
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_LONGEST_ID = 255
+# What proves who the sender is, or opens anything: not to be kept.
+_CONFIDENTIAL = re.compile(
+    r"auth(?!or)|authori[sz]|cookie|signature|secret|token|passw|api-?key|credential|jwt|session"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HookDoor:
+    """What the endpoint works with; there from the start of the lifespan to its end."""
+
+    services: Services
+    directory: HookDirectory
+    writer: DeliveryWriter
+
+
+class Hooks:
+    """The endpoint. `door` is set by the lifespan."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.door: HookDoor | None = None
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = request_id_of(scope)
+        try:
+            answer, outcome = await self._take(scope, receive)
+        except Exception as error:
+            await self._refuse(error, scope, send, request_id)
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(answer)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-request-id", request_id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+        self._telemetry.deliveries.labels(outcome).inc()
+        await self._ring()
+
+    async def _take(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
+        if scope["method"] != "POST":
+            raise plain_error(405, "Send webhooks by POST.", Allow="POST")
+        door = self.door
+        if door is None:
+            raise StoreUnavailable
+        headers = scope["headers"]
+        if not is_json(content_type(headers)):
+            raise UnsupportedMedia("Send application/json.")
+        body = await read_body(headers, receive, deadline=DEADLINE)
+        if not body:
+            raise plain_error(400, "The body is empty.")
+        hook = await self._find(door, scope["path"])
+        delivery = InboundDelivery(
+            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
+            body=body,
+            received_at=door.services.clock(),
+        )
+        _verify(hook, delivery)
+        try:
+            stored = await door.writer.store(_new(hook, delivery))
+        except StoreBusyError:
+            raise StoreUnavailable("Too many deliveries wait.", retry_after=1) from None
+        except StoreAwayError:
+            raise StoreUnavailable from None
+        outcome = "stored" if stored.is_new else "conflict" if stored.is_conflict else "duplicate"
+        return msgspec.json.encode({"id": stored.id, "duplicate": not stored.is_new}), outcome
+
+    async def _find(self, door: HookDoor, path: str) -> Hook:
+        names = path[len(PREFIX) :].split("/")
+        if len(names) == 2 and all(_NAME.fullmatch(name) for name in names):
+            hook = await door.directory.find(*names)
+            if hook is not None:
+                return hook
+        raise NotFound("There is no such endpoint.")
+
+    async def _refuse(self, error: Exception, scope: Scope, send: Send, request_id: str) -> None:
+        told = as_app_error(error)
+        if told.status == 500:
+            log.error("hook.crashed", request_id=request_id, exc_info=error)
+        self._telemetry.deliveries.labels(told.code).inc()
+        await send_problem(send, told, request_id, with_body=scope["method"] != "HEAD")
+
+    async def _ring(self) -> None:
+        assert self.door is not None
+        try:
+            await self.door.services.queue.deliveries()
+        except Exception as error:  # the delivery is stored; a sweep finds it without the bell
+            log.warning("hook.bell_failed", error=type(error).__name__)
+
+
+def _verify(hook: Hook, delivery: InboundDelivery) -> None:
+    assert hook.connector.verify is not None
+    try:
+        hook.connector.verify(hook.config, delivery)
+    except ConnectorError as error:
+        # Which check failed helps the owner, in the log; told to the sender it would help a forger.
+        log.warning("hook.refused", connection_id=hook.connection_id, reason=str(error))
+        raise AppError(
+            status=401,
+            code="signature",
+            title="The sender could not be verified",
+            headers={"WWW-Authenticate": "Signature"},
+        ) from None
+
+
+def _new(hook: Hook, delivery: InboundDelivery) -> NewDelivery:
+    digest = hashlib.sha256(delivery.body).hexdigest()
+    identity = None if hook.connector.identify is None else hook.connector.identify(hook.config, delivery)
+    if identity is not None and len(identity) > _LONGEST_ID:
+        identity = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
+    return NewDelivery(
+        connection_id=hook.connection_id,
+        # The two kinds of key are kept apart, so that no sender can name a body by its digest.
+        dedupe_key=f"sha256:{digest}" if not identity else f"id:{identity}",
+        digest=digest,
+        received_at=delivery.received_at,
+        headers=[
+            (name, value)
+            for name, value in delivery.headers
+            if not _CONFIDENTIAL.search(name) and "\0" not in name + value
+        ],
+        body=delivery.body,
+    )

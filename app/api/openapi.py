@@ -1,0 +1,88 @@
+"""The OpenAPI document: part of the product. Request bodies are read by us, so their shapes are added here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app.api.problem import MEDIA_TYPE, Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+_REF = "#/components/schemas/{model}"
+_DESCRIPTIONS = {
+    400: "The request can not be read: a broken Content-Length or an unfinished body.",
+    401: "No token, or not a valid one.",
+    403: "The token lacks the scope, or is for another team.",
+    404: "It is not there.",
+    408: "The body took too long to arrive.",
+    409: "It conflicts with what is stored.",
+    412: "`If-Match` names another version than the stored one.",
+    413: "The body is over 1 MiB.",
+    415: "The content type is not one of those above.",
+    422: "The input is wrong; `errors` has a pointer to each place.",
+    502: "The tool behind the connection failed us; `detail` says what to do.",
+    503: "The database is away: try again after `Retry-After`.",
+}
+_WITH_BODY = (400, 408, 413, 415)
+_models: dict[str, type[BaseModel]] = {"Problem": Problem}
+
+
+def errors(*statuses: int, body: bool = False) -> Responses:
+    """The problems an operation answers with, 401 403 422 503 among them always, and those of a body's door."""
+    every = sorted({401, 403, 422, 503, *statuses, *(_WITH_BODY if body else ())})
+    return {status: problem(status) for status in every}
+
+
+def problem(status: int) -> dict[str, Any]:
+    """One problem answer."""
+    answer: dict[str, Any] = {
+        "description": _DESCRIPTIONS[status],
+        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
+    }
+    if status == 503:
+        answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    if status == 401:
+        answer["headers"] = {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}}
+    return answer
+
+
+def shows(example: Any, *, description: str = "As asked.", media_type: str = "application/json") -> dict[str, Any]:
+    """A good answer with its example."""
+    return {"description": description, "content": {media_type: {"example": example}}}
+
+
+def request_body(
+    model: type[BaseModel], example: Any, *, media_types: Sequence[str] = ("application/json",), name: str | None = None
+) -> dict[str, Any]:
+    """`openapi_extra` of an operation whose body we read ourselves."""
+    known = name or model.__name__
+    _models[known] = model
+    content = {media: {"schema": {"$ref": _REF.format(model=known)}, "example": example} for media in media_types}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def install(app: FastAPI) -> None:
+    """Make `app.openapi()` the document with our schemas in it, built once."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            _, schemas = models_json_schema([(model, "validation") for model in _models.values()], ref_template=_REF)
+            components = document.setdefault("components", {}).setdefault("schemas", {})
+            for name, schema in schemas.get("$defs", {}).items():
+                components.setdefault(name, schema)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

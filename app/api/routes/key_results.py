@@ -1,0 +1,244 @@
+"""Key results: the list, one, its history, its explanation, and putting one."""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from app.api.access import Reader, Writer, narrowed
+from app.api.answers import IF_MATCH, Items, answer, if_match, result
+from app.api.body import JsonBody, NoBody
+from app.api.context import Context
+from app.api.examples import EXPLANATION, KEY_RESULT, PLAN, SAMPLE, page
+from app.api.openapi import errors, request_body, shows
+from app.api.parameters import (
+    Cursor,
+    CycleText,
+    Limit,
+    Moment,
+    NameText,
+    ObjectName,
+    PageQuery,
+    ReferenceText,
+    StrictQuery,
+    TeamName,
+    Words,
+)
+from app.domain.judgement import KeyResultStatus
+from app.domain.language import KeyResultSpec
+from app.domain.scalars import Name
+from app.errors import NotFound
+from app.services.apply import delete_object, put_object
+from app.services.explain import explain
+from app.services.paging import decode_cursor, decode_id, encode_cursor
+from app.services.read import KeyResultQuery, get_key_result, key_result_history, list_key_results
+from app.services.views import ExplainView, KeyResultView, PlanView, SampleView
+
+router = APIRouter(prefix="/key-results", tags=["key results"])
+
+_BODY = {"objective": "fast_start", "metric": "onboarding_days", "baseline": 15, "target": 5, "kind": "committed"}
+AsOf = Annotated[Moment | None, Field(description="True at this moment, as far as is known.")]
+KnownAt = Annotated[Moment | None, Field(description="Only what was recorded by this moment.")]
+OfCycle = Annotated[CycleText | None, Field(description="That cycle's instance, instead of the current one.")]
+
+
+class KeyResultBody(KeyResultSpec):
+    """A key result of the team file, and the objective it belongs to."""
+
+    objective: Name
+
+
+class ListQuery(StrictQuery):
+    """Filters of the list; all that are given hold."""
+
+    team: NameText | None = None
+    cycle: CycleText | None = None
+    objective: Annotated[ReferenceText | None, Field(description="`team/name`, or a name.")] = None
+    status: KeyResultStatus | None = None
+    freshness: Literal["fresh", "stale", "no_data", "error"] | None = None
+    owner: Words | None = None
+    kind: Literal["committed", "aspirational"] | None = None
+    metric: Annotated[ReferenceText | None, Field(description="`team/name`, or a name.")] = None
+    q: Annotated[Words | None, Field(description="Words of the id or the title.")] = None
+    as_of: AsOf = None
+    known_at: KnownAt = None
+    limit: Limit = 100
+    after: Cursor = None
+
+
+class OneQuery(StrictQuery):
+    """Which instance, and as seen when."""
+
+    cycle: OfCycle = None
+    as_of: AsOf = None
+    known_at: KnownAt = None
+
+
+class HistoryQuery(PageQuery):
+    """A span of history: half-open, by the moment a value was true at."""
+
+    since: Annotated[Moment | None, Field(alias="from", description="From this moment on.")] = None
+    until: Annotated[Moment | None, Field(alias="to", description="Until just before this moment.")] = None
+    cycle: OfCycle = None
+
+
+class ExplainQuery(OneQuery):
+    """Which instance, as seen when, and how many records each way."""
+
+    limit: Limit = 500
+
+
+@router.get(
+    "",
+    summary="List key results",
+    response_model=Items[KeyResultView],
+    responses={200: shows(page(KEY_RESULT)), 304: {"description": "Unchanged."}, **errors()},
+)
+async def get_list(
+    request: Request, context: Context, principal: Reader, query: Annotated[ListQuery, Query()]
+) -> Response:
+    """Each with its judgement at this moment, by team and name."""
+    place = None if query.after is None else decode_cursor("key_results", query.after, str, str, str)
+    given = query.model_dump(exclude={"after", "team"})
+    wanted = KeyResultQuery(**given, team=narrowed(principal, query.team))
+    if place is not None:
+        wanted = replace(wanted, after=(str(place[0]), str(place[1]), str(place[2])))
+    async with context.services.database.reading() as session:
+        items, following = await list_key_results(session, wanted, now=context.clock())
+    cursor = None if following is None else encode_cursor("key_results", *following)
+    return answer(request, Items[KeyResultView](items=items, next=cursor))
+
+
+@router.get(
+    "/{team}/{name}",
+    summary="Read a key result",
+    response_model=KeyResultView,
+    responses={200: shows(KEY_RESULT), 304: {"description": "Unchanged."}, **errors(404)},
+)
+async def get_one(
+    request: Request,
+    context: Context,
+    principal: Reader,
+    team: TeamName,
+    name: ObjectName,
+    query: Annotated[OneQuery, Query()],
+) -> Response:
+    """One, with its judgement at this moment, or at `as_of` as known at `known_at`."""
+    async with context.services.database.reading() as session:
+        view = await get_key_result(
+            session,
+            team,
+            name,
+            now=context.clock(),
+            cycle=query.cycle,
+            as_of=query.as_of,
+            known_at=query.known_at,
+        )
+    if view is None:
+        raise NotFound
+    return answer(request, view, version=view.version)
+
+
+@router.get(
+    "/{team}/{name}/history",
+    summary="Read a key result's samples",
+    response_model=Items[SampleView],
+    responses={200: shows(page(SAMPLE)), 304: {"description": "Unchanged."}, **errors(404)},
+)
+async def get_history(
+    request: Request,
+    context: Context,
+    principal: Reader,
+    team: TeamName,
+    name: ObjectName,
+    query: Annotated[HistoryQuery, Query()],
+) -> Response:
+    """Every stored value in the order it was recorded, restatements among them, with the progress it meant."""
+    async with context.services.database.reading() as session:
+        found = await key_result_history(
+            session,
+            team,
+            name,
+            now=context.clock(),
+            cycle=query.cycle,
+            since=query.since,
+            until=query.until,
+            after=decode_id("samples", query.after) or 0,
+            limit=query.limit + 1,
+        )
+    if found is None:
+        raise NotFound
+    return answer(request, samples_page(found, query.limit))
+
+
+@router.get(
+    "/{team}/{name}/explain",
+    summary="Take a key result's number apart",
+    response_model=ExplainView,
+    responses={200: shows(EXPLANATION), 304: {"description": "Unchanged."}, **errors(404)},
+)
+async def get_explanation(
+    request: Request,
+    context: Context,
+    principal: Reader,
+    team: TeamName,
+    name: ObjectName,
+    query: Annotated[ExplainQuery, Query()],
+) -> Response:
+    """The formula with its numbers, the window, the revision and its author, and the records in and out with the
+    reason for each. The counts are whole, whatever `limit` says."""
+    async with context.services.database.reading() as session:
+        view = await explain(
+            session,
+            team,
+            name,
+            now=context.clock(),
+            as_of=query.as_of,
+            known_at=query.known_at,
+            cycle=query.cycle,
+            limit=query.limit,
+        )
+    if view is None:
+        raise NotFound
+    return answer(request, view)
+
+
+@router.put(
+    "/{team}/{name}",
+    summary="Create or replace a key result",
+    response_model=PlanView,
+    responses={200: shows(PLAN, description="What it changed."), **errors(404, 409, 412, body=True)},
+    openapi_extra={**request_body(KeyResultBody, _BODY), "parameters": [IF_MATCH]},
+)
+async def put(
+    request: Request, context: Context, principal: Writer, team: TeamName, name: ObjectName, body: JsonBody
+) -> Response:
+    """The team file's object as JSON, with the objective it belongs to. Needs `write`."""
+    version = if_match(request)
+    return result(
+        await put_object(context.services, team, "key_result", name, body, actor=principal.actor, if_match=version)
+    )
+
+
+@router.delete(
+    "/{team}/{name}",
+    summary="Delete a key result",
+    response_model=PlanView,
+    responses={200: shows(PLAN, description="What it changed."), **errors(404, 409, 412, body=True)},
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def delete(
+    request: Request, context: Context, principal: Writer, team: TeamName, name: ObjectName, body: NoBody
+) -> Response:
+    """Needs `write`."""
+    version = if_match(request)
+    return result(
+        await delete_object(context.services, team, "key_result", name, actor=principal.actor, if_match=version)
+    )
+
+
+def samples_page(found: list[SampleView], limit: int) -> Items[SampleView]:
+    """A page of samples, of which one more than `limit` was asked for."""
+    following = encode_cursor("samples", found[limit - 1].id) if len(found) > limit else None
+    return Items[SampleView](items=found[:limit], next=following)

@@ -1,0 +1,108 @@
+"""Which webhook connections there are, in memory: a delivery is verified without a query.
+
+An entry is looked up again when it is a few seconds old, so that a rotated secret or a deleted connection counts soon.
+Look-ups of names that are not there are few a second, whoever asks for how many: beyond that they are not there.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.services.connect import bound_config
+from app.services.context import Services
+from app.store import organisation
+from app.store.database import is_unavailable
+from connectors.contract import Connector
+
+#: Seconds that an entry, or its absence, is relied on.
+LIFETIME = 3.0
+#: Look-ups of unknown names: so many at once, and so many a second.
+BURST, RATE = 50.0, 20.0
+_MOST_ENTRIES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A connection that takes webhooks, its secrets bound."""
+
+    connection_id: int
+    connector: Connector
+    config: Any
+
+
+@dataclass(slots=True)
+class _Entry:
+    hook: Hook | None
+    read_at: float
+
+
+class HookDirectory:
+    """Finds the connection behind `/v1/hooks/{team}/{connection}`."""
+
+    def __init__(self, services: Services, *, timer: Callable[[], float] = time.monotonic) -> None:
+        self._services = services
+        self._timer = timer
+        self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+        self._reading: dict[tuple[str, str], asyncio.Task[Hook | None]] = {}
+        self._allowance = BURST
+        self._allowed_at = timer()
+
+    async def find(self, team: str, connection: str) -> Hook | None:
+        """The connection, or None where there is none that takes webhooks.
+
+        Raises what the store raises where it is away and the connection was never seen.
+        """
+        key = (team, connection)
+        entry = self._entries.get(key)
+        if entry is not None and self._timer() - entry.read_at < LIFETIME:
+            return entry.hook
+        if (entry is None or entry.hook is None) and key not in self._reading and not self._is_allowed():
+            return None
+        task = self._reading.get(key)
+        if task is None:
+            task = self._reading[key] = asyncio.create_task(self._read(key))
+            task.add_done_callback(lambda _: self._reading.pop(key, None))
+        try:
+            # Shielded: one caller that leaves must not take the answer from the others.
+            return await asyncio.shield(task)
+        except Exception as error:
+            if entry is not None and entry.hook is not None and is_unavailable(error):
+                return entry.hook  # the write that follows says whether the store is back
+            raise
+
+    def _is_allowed(self) -> bool:
+        now = self._timer()
+        self._allowance = min(BURST, self._allowance + (now - self._allowed_at) * RATE)
+        self._allowed_at = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+    async def _read(self, key: tuple[str, str]) -> Hook | None:
+        hook = await self._look_up(*key)
+        self._entries[key] = _Entry(hook, self._timer())
+        self._entries.move_to_end(key)
+        while len(self._entries) > _MOST_ENTRIES:
+            self._entries.popitem(last=False)
+        return hook
+
+    async def _look_up(self, team: str, name: str) -> Hook | None:
+        async with self._services.database.reading() as session:
+            found = await organisation.get_connection(session, team, name)
+        if found is None:
+            return None
+        connection, owner = found
+        connector = self._services.connectors.get(connection.connector)
+        if connector is None or connector.verify is None:
+            return None
+        try:
+            config = await bound_config(self._services, connector, connection, owner)
+        except ValidationError:  # stored under an older version of the connector
+            return None
+        return Hook(connection.id, connector, config)
