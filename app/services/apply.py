@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.records import JsonValue
 from app.errors import FieldError, InvalidInput, NotFound, VersionConflict
@@ -25,6 +24,7 @@ from app.services.reconcile import Reconciled, reconcile
 from app.services.team_file import CheckedTeamFile, Problem, check_team_file, pointer
 from app.services.views import KeyResultEffect, KeyResultView, PlanView, WarningView
 from app.store import organisation
+from app.store.database import Session
 from app.store.organisation import KeyResultFilter
 from connectors.secrets import secrets_of
 
@@ -211,7 +211,7 @@ def _remove(tree: dict[str, Any], kind: str, name: str) -> bool:
     return tree.get(_SECTIONS[kind], {}).pop(name, None) is not None
 
 
-async def _check_version(session: AsyncSession, team: str, kind: str, name: str, if_match: int | None) -> None:
+async def _check_version(session: Session, team: str, kind: str, name: str, if_match: int | None) -> None:
     if if_match is None:
         return
     found = await organisation.get_team(session, team)
@@ -234,7 +234,7 @@ async def _check_version(session: AsyncSession, team: str, kind: str, name: str,
 
 
 async def _apply(
-    session: AsyncSession,
+    session: Session,
     services: Services,
     checked: CheckedTeamFile,
     actor: str,
@@ -280,7 +280,7 @@ async def _apply(
     )
 
 
-async def _views(session: AsyncSession, team: str, now: datetime) -> dict[str, KeyResultView]:
+async def _views(session: Session, team: str, now: datetime) -> dict[str, KeyResultView]:
     rows = await organisation.key_result_rows(session, KeyResultFilter(team=team))
     return {judged.view.id: judged.view for judged in await judge_rows(session, rows, now=now)}
 

@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.language import KeyResultSpec, MeasuredBaseline
 from app.services.definitions import definition_of, team_cycle
 from app.services.evaluate import Computed, compute
 from app.store import organisation, samples
+from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import KeyResult, Team
 
@@ -22,7 +21,7 @@ def baseline_plan(period: str) -> str:
     return f"baseline:{period}"
 
 
-async def freeze_due(session: AsyncSession, *, now: datetime, team_id: int | None = None) -> set[int]:
+async def freeze_due(session: Session, *, now: datetime, team_id: int | None = None) -> set[int]:
     """Freeze every baseline that waits and can be measured now; returns the key results that changed."""
     frozen: set[int] = set()
     for key_result, team in await organisation.awaiting_baselines(session, team_id):
@@ -31,7 +30,7 @@ async def freeze_due(session: AsyncSession, *, now: datetime, team_id: int | Non
     return frozen
 
 
-async def _freeze(session: AsyncSession, key_result: KeyResult, team: Team, now: datetime) -> bool:
+async def _freeze(session: Session, key_result: KeyResult, team: Team, now: datetime) -> bool:
     spec = KeyResultSpec.model_validate(key_result.spec)
     known = await samples.frozen_baselines(session, [key_result.id])
     changed, waits = False, False
@@ -55,7 +54,7 @@ async def _freeze(session: AsyncSession, key_result: KeyResult, team: Team, now:
 
 
 async def _freeze_measured(
-    session: AsyncSession, key_result: KeyResult, team: Team, period: str, rule: str, now: datetime
+    session: Session, key_result: KeyResult, team: Team, period: str, rule: str, now: datetime
 ) -> bool:
     cycle = team_cycle(team, period)
     if now < cycle.end:
@@ -77,7 +76,7 @@ async def _freeze_measured(
     return await _keep(session, key_result, "", rule, computed, item, now)
 
 
-async def _freeze_first(session: AsyncSession, key_result: KeyResult, team: Team, metric: str, now: datetime) -> bool:
+async def _freeze_first(session: Session, key_result: KeyResult, team: Team, metric: str, now: datetime) -> bool:
     """A guardrail without a baseline of its own holds its first value in the cycle against it."""
     if now < team_cycle(team, key_result.cycle).start:
         return False
@@ -91,7 +90,7 @@ async def _freeze_first(session: AsyncSession, key_result: KeyResult, team: Team
 
 
 async def _keep(
-    session: AsyncSession,
+    session: Session,
     key_result: KeyResult,
     guardrail: str,
     rule: str,

@@ -8,13 +8,12 @@ revision the current one.
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.definitions import definition_of
 from app.services.evaluate import ENTITY_BATCH, evaluate, extract_part
 from app.store import deliveries, organisation, records
+from app.store.database import Session
 
 
 async def build_revisions(services: Services) -> int:
@@ -32,14 +31,14 @@ async def build_revisions(services: Services) -> int:
     return built
 
 
-async def build_within(session: AsyncSession, metric_ids: Collection[int], *, now: datetime) -> None:
+async def build_within(session: Session, metric_ids: Collection[int], *, now: datetime) -> None:
     """Build inside the caller's transaction: for a plan, which is rolled back."""
     for metric_id in metric_ids:
         while await _step(session, metric_id, now) == "more":
             pass
 
 
-async def _step(session: AsyncSession, metric_id: int, now: datetime) -> str:
+async def _step(session: Session, metric_id: int, now: datetime) -> str:
     """Extract the next batch; `whole` when the revision became current, `waits` while
     deliveries are still to be applied, `gone` when there is nothing to build."""
     item = (await organisation.revised_metrics(session, [metric_id], building=True)).get(metric_id)

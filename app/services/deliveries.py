@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.events import DatasetRules, Rejected, compile_dataset
 from app.domain.expression import RuleError
@@ -22,7 +21,7 @@ from app.services.context import Services
 from app.services.evaluate import evaluate, extract
 from app.services.views import DeliveryView, IntakeView
 from app.store import audit, deliveries, organisation, plans, records
-from app.store.database import is_unavailable
+from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Delivery
 from connectors.contract import Changed, Connector, Event, Ignored, InboundDelivery, Pushed
 from connectors.errors import ConnectorError
@@ -77,7 +76,7 @@ async def _write_alone(services: Services, delivery: Delivery, outcomes: list[_O
             await _write(session, [delivery], dead, set(), services.clock())
 
 
-async def apply_within(session: AsyncSession, services: Services) -> None:
+async def apply_within(session: Session, services: Services) -> None:
     """Apply everything that waits inside the caller's transaction: for a plan, which is rolled back."""
     while (batch := await _load(session, BATCH)) is not None:
         outcomes, hints = _judge_all(services, batch)
@@ -92,7 +91,7 @@ class _Batch:
     settled: set[tuple[int, int]]
 
 
-async def _load(session: AsyncSession, limit: int) -> _Batch | None:
+async def _load(session: Session, limit: int) -> _Batch | None:
     waiting = await deliveries.pending_deliveries(session, limit)
     if not waiting:
         return None
@@ -119,7 +118,7 @@ def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], set[i
 
 
 async def _write(
-    session: AsyncSession, waiting: list[Delivery], outcomes: list[_Outcome], hints: set[int], now: datetime
+    session: Session, waiting: list[Delivery], outcomes: list[_Outcome], hints: set[int], now: datetime
 ) -> None:
     held = await records.lock_datasets(session, {outcome.dataset.id for outcome in outcomes})
     # A dataset whose rules changed since they were evaluated: its deliveries stay in line and are judged again.
@@ -270,7 +269,7 @@ async def replay(services: Services, delivery_id: int, actor: str) -> DeliveryVi
 
 
 async def delivery_views(
-    session: AsyncSession,
+    session: Session,
     *,
     team: str | None = None,
     connection: str | None = None,

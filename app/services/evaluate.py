@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.aggregate import aggregate, ratio
 from app.domain.language import ToDate
 from app.domain.records import Fact
@@ -15,6 +13,7 @@ from app.domain.window import TimeSpan
 from app.services.definitions import Definition, definition_of, team_cycle
 from app.store import facts as fact_store
 from app.store import organisation, records, samples
+from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import Dataset, Sample
 
@@ -47,7 +46,7 @@ class PartValue:
     quality: str = "measured"
 
 
-async def extract(session: AsyncSession, dataset: Dataset, entities: Collection[str], *, now: datetime) -> set[int]:
+async def extract(session: Session, dataset: Dataset, entities: Collection[str], *, now: datetime) -> set[int]:
     """Re-extract the facts of these entities for every metric that reads the dataset; the caller holds the dataset's
     lock. Returns the metrics whose facts changed."""
     parts = await organisation.live_parts(session, [dataset.id])
@@ -79,7 +78,7 @@ async def extract(session: AsyncSession, dataset: Dataset, entities: Collection[
 
 
 async def extract_part(
-    session: AsyncSession,
+    session: Session,
     dataset: Dataset,
     entities: Collection[str],
     definition: Definition,
@@ -100,7 +99,7 @@ async def extract_part(
 
 
 async def compute(
-    session: AsyncSession,
+    session: Session,
     revised: RevisedMetric,
     *,
     cycle: str,
@@ -144,7 +143,7 @@ async def compute(
 
 
 async def _part_value(
-    session: AsyncSession,
+    session: Session,
     revised: RevisedMetric,
     definition: Definition,
     part: str,
@@ -179,7 +178,7 @@ async def _part_value(
 
 
 async def _facts_value(
-    session: AsyncSession,
+    session: Session,
     revised: RevisedMetric,
     definition: Definition,
     part: str,
@@ -202,7 +201,7 @@ async def _facts_value(
     return PartValue(value, reason, len(found), as_of)
 
 
-async def evaluate(session: AsyncSession, metric_ids: Collection[int], *, now: datetime) -> set[int]:
+async def evaluate(session: Session, metric_ids: Collection[int], *, now: datetime) -> set[int]:
     """Compute these metrics at `now`, append a sample where the value differs from the current one, and set when the
     clock alone will move them. Returns the metrics with a new sample."""
     revised = await organisation.revised_metrics(session, metric_ids)

@@ -4,8 +4,6 @@ changed since the sample before."""
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
 from app.services.definitions import Definition, definition_of, dump
@@ -23,12 +21,13 @@ from app.services.views import (
     WindowView,
 )
 from app.store import facts, organisation, samples
+from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import Fact
 
 
 async def explain(
-    session: AsyncSession,
+    session: Session,
     team: str,
     name: str,
     *,
@@ -94,7 +93,7 @@ async def explain(
 
 
 async def _part(
-    session: AsyncSession,
+    session: Session,
     item: RevisedMetric,
     definition: Definition,
     part: str,
@@ -170,7 +169,7 @@ async def _part(
 
 
 async def _part_value(
-    session: AsyncSession, item: RevisedMetric, definition: Definition, part: str, bounds: facts.Window
+    session: Session, item: RevisedMetric, definition: Definition, part: str, bounds: facts.Window
 ) -> Decimal | None:
     found = await facts.values_in(session, item.revision.id, part, bounds)
     how = definition.aggregate_of(part)
@@ -223,7 +222,7 @@ def _text(value: Decimal | None) -> str:
     return "unknown" if value is None else format(value, "f")
 
 
-async def _baseline(session: AsyncSession, judged: Judged) -> BaselineView | None:
+async def _baseline(session: Session, judged: Judged) -> BaselineView | None:
     spec = judged.spec
     if spec.baseline is None:
         return None
@@ -239,7 +238,7 @@ async def _baseline(session: AsyncSession, judged: Judged) -> BaselineView | Non
 
 
 async def _delta(
-    session: AsyncSession,
+    session: Session,
     item: RevisedMetric,
     definition: Definition,
     cycle: str,
@@ -275,7 +274,7 @@ async def _delta(
 
 
 async def _all(
-    session: AsyncSession, revision_id: int, definition: Definition, window: facts.Window
+    session: Session, revision_id: int, definition: Definition, window: facts.Window
 ) -> dict[tuple[str, str], ExplainedRecord]:
     found: dict[tuple[str, str], ExplainedRecord] = {}
     for part in definition.extractions:

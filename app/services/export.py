@@ -4,15 +4,15 @@ from decimal import Decimal
 from typing import Any
 
 import yaml
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.store import organisation
+from app.store.database import Session
 
 HEADER = "# yaml-language-server: $schema=krsync.schema.json\n"
 _NUMBERS = ("baseline", "target", "weight")
 
 
-async def team_value(session: AsyncSession, team: str) -> dict[str, Any] | None:
+async def team_value(session: Session, team: str) -> dict[str, Any] | None:
     """A team's file as a tree; None where there is no such team."""
     found = await organisation.get_team(session, team)
     if found is None:
@@ -46,7 +46,7 @@ def _with_numbers(spec: dict[str, Any]) -> dict[str, Any]:
     return written
 
 
-async def export_team(session: AsyncSession, team: str) -> bytes | None:
+async def export_team(session: Session, team: str) -> bytes | None:
     """The team file as YAML; None where there is no such team."""
     tree = await team_value(session, team)
     if tree is None:

@@ -3,8 +3,6 @@
 from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.language import CalendarSpec
 from app.domain.rollup import Part, rollup
 from app.services.definitions import team_cycle
@@ -21,6 +19,7 @@ from app.services.views import (
     TeamView,
 )
 from app.store import deliveries, organisation, plans, records
+from app.store.database import Session
 from app.store.organisation import KeyResultFilter
 from app.store.tables import Connection, Event, Team
 
@@ -38,19 +37,19 @@ def _team_view(team: Team) -> TeamView:
     )
 
 
-async def list_teams(session: AsyncSession, *, after: str = "", limit: int = 100) -> tuple[list[TeamView], str | None]:
+async def list_teams(session: Session, *, after: str = "", limit: int = 100) -> tuple[list[TeamView], str | None]:
     """A page of teams by name, and the name to go on after."""
     found = await organisation.list_teams(session, after=after, limit=limit + 1)
     return [_team_view(team) for team in found[:limit]], found[limit - 1].name if len(found) > limit else None
 
 
-async def get_team(session: AsyncSession, name: str) -> TeamView | None:
+async def get_team(session: Session, name: str) -> TeamView | None:
     team = await organisation.get_team(session, name)
     return None if team is None else _team_view(team)
 
 
 async def list_objectives(
-    session: AsyncSession,
+    session: Session,
     *,
     now: datetime,
     team: str | None = None,
@@ -111,7 +110,7 @@ def _roll_up(children: list[Judged]) -> RollUpView:
 
 
 async def get_objective(
-    session: AsyncSession, team: str, name: str, *, now: datetime, expand: bool = False
+    session: Session, team: str, name: str, *, now: datetime, expand: bool = False
 ) -> ObjectiveView | None:
     """One objective with its roll-up."""
     views, _ = await list_objectives(session, now=now, team=team, name=name, expand=expand, limit=1)
@@ -119,7 +118,7 @@ async def get_objective(
 
 
 async def list_datasets(
-    session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 100
+    session: Session, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 100
 ) -> tuple[list[DatasetView], int | None]:
     """A page of datasets with how much each holds, and the id to go on after."""
     found = await organisation.list_datasets(session, team=team, name=name, after=after, limit=limit + 1)
@@ -141,7 +140,7 @@ async def list_datasets(
 
 
 async def list_records(
-    session: AsyncSession, team: str, name: str, *, after: int = 0, limit: int = 100
+    session: Session, team: str, name: str, *, after: int = 0, limit: int = 100
 ) -> tuple[list[RecordView], int | None] | None:
     """A page of what a dataset holds, and the id to go on after; None where there is no such dataset."""
     found = await organisation.list_datasets(session, team=team, name=name, limit=1)
@@ -165,7 +164,7 @@ async def list_records(
 
 
 async def list_connections(
-    session: AsyncSession, *, takes_webhooks: frozenset[str], team: str | None = None, after: int = 0, limit: int = 100
+    session: Session, *, takes_webhooks: frozenset[str], team: str | None = None, after: int = 0, limit: int = 100
 ) -> tuple[list[ConnectionView], int | None]:
     """A page of connections with their health, and the id to go on after. `takes_webhooks` names the connectors that
     have a hook address."""
@@ -176,7 +175,7 @@ async def list_connections(
 
 
 async def get_connection(
-    session: AsyncSession, team: str, name: str, *, takes_webhooks: frozenset[str]
+    session: Session, team: str, name: str, *, takes_webhooks: frozenset[str]
 ) -> ConnectionView | None:
     """One connection with its health."""
     found = await organisation.get_connection(session, team, name)
@@ -184,7 +183,7 @@ async def get_connection(
 
 
 async def _connection_views(
-    session: AsyncSession, page: list[tuple[Connection, Team]], takes_webhooks: frozenset[str]
+    session: Session, page: list[tuple[Connection, Team]], takes_webhooks: frozenset[str]
 ) -> list[ConnectionView]:
     ids = [connection.id for connection, _ in page]
     due = await plans.next_due(session, ids)
@@ -213,7 +212,7 @@ async def _connection_views(
 
 
 async def list_runs(
-    session: AsyncSession,
+    session: Session,
     *,
     team: str | None = None,
     connection: str | None = None,

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec
 from app.domain.schedule import cadence
 from app.services.baselines import baseline_plan
 from app.services.queries import query_identity
 from app.services.revisions import window_value
 from app.store import organisation, plans
+from app.store.database import Session
 from app.store.organisation import TeamRows
 from app.store.tables import Connection, Metric, Plan, Team
 from connectors.contract import Connector
@@ -35,7 +34,7 @@ class _Wanted:
     fresh_within: list[timedelta] = field(default_factory=list)
 
 
-async def plan_pulls(session: AsyncSession, team: Team, connectors: Mapping[str, Connector], *, now: datetime) -> None:
+async def plan_pulls(session: Session, team: Team, connectors: Mapping[str, Connector], *, now: datetime) -> None:
     """Create the plans that the team's datasets and queries need, adjust their cadence, and retire the others."""
     rows = await organisation.load_team(session, team)
     wanted = _wanted(rows, connectors)

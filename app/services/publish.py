@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.services.evaluate import extract
 from app.store import plans, records, samples
+from app.store.database import Session
 from app.store.tables import Dataset, Measurement, Plan, Record
 from connectors.contract import Measurement as Measured
 from connectors.contract import Page, RecordChange, Window
@@ -26,7 +25,7 @@ class Published:
     missing: bool
 
 
-async def stage_page(session: AsyncSession, run_id: int, page: Page) -> None:
+async def stage_page(session: Session, run_id: int, page: Page) -> None:
     """Keep a page under its run."""
     await plans.stage_changes(session, run_id, [_pack(change) for change in page.changes])
 
@@ -45,7 +44,7 @@ def _pack(change: RecordChange) -> dict[str, Any]:
 
 
 async def publish_records(
-    session: AsyncSession, dataset: Dataset, run_id: int, *, is_full: bool, now: datetime
+    session: Session, dataset: Dataset, run_id: int, *, is_full: bool, now: datetime
 ) -> Published:
     """Move what a run staged into the dataset and on into facts. An older version never overwrites a newer one; a
     complete sweep counts what it missed."""
@@ -105,7 +104,7 @@ def _row(dataset_id: int, change: dict[str, Any], now: datetime) -> dict[str, An
 
 
 async def publish_measurement(
-    session: AsyncSession, plan: Plan, window: Window, measured: Measured, *, now: datetime
+    session: Session, plan: Plan, window: Window, measured: Measured, *, now: datetime
 ) -> None:
     """Keep what a tool computed; an older observation never overwrites a newer one, for readers take the newest."""
     await samples.append_measurement(

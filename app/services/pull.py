@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.recovery import recover
 from app.domain.schedule import next_due
@@ -25,7 +24,7 @@ from app.services.evaluate import evaluate
 from app.services.publish import publish_measurement, publish_records, stage_page
 from app.services.queries import bind_query, query_window
 from app.store import organisation, plans
-from app.store.database import is_unavailable
+from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Plan, Run, Team
 from connectors.boundary import check_measurement, check_page
 from connectors.contract import Page, Toolbox
@@ -174,7 +173,7 @@ async def _staged(services: Services, attempt: _Attempt, page: Page) -> None:
         await stage_page(session, attempt.run_id, page)
 
 
-async def _held(session: AsyncSession, attempt: _Attempt) -> Plan:
+async def _held(session: Session, attempt: _Attempt) -> Plan:
     plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
     if plan is None:
         raise LeaseLostError
@@ -182,7 +181,7 @@ async def _held(session: AsyncSession, attempt: _Attempt) -> Plan:
 
 
 async def _succeed(
-    session: AsyncSession, services: Services, attempt: _Attempt, plan: Plan, changed: int, now: datetime
+    session: Session, services: Services, attempt: _Attempt, plan: Plan, changed: int, now: datetime
 ) -> None:
     plan.failures, plan.failing_code, plan.failing_reason, plan.paused_code = 0, None, None, None
     plan.last_success_at = now

@@ -11,8 +11,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.guardrail import Guardrail
 from app.domain.judgement import Judgement, KeyResultStatus, Standing, judge
 from app.domain.language import Change, KeyResultSpec, Maintain, MeasuredBaseline, MetricSpec
@@ -33,6 +31,7 @@ from app.services.views import (
     WindowView,
 )
 from app.store import organisation, samples
+from app.store.database import Session
 from app.store.organisation import KeyResultFilter, KeyResultRow
 from app.store.tables import FrozenBaseline, Metric, Sample, Team
 
@@ -69,7 +68,7 @@ class Judged:
 
 
 async def list_key_results(
-    session: AsyncSession, query: KeyResultQuery, *, now: datetime
+    session: Session, query: KeyResultQuery, *, now: datetime
 ) -> tuple[list[KeyResultView], tuple[str, str, str] | None]:
     """A page of key results and where the next one starts (None: this was the last)."""
     objective_team, objective = _split(query.objective)
@@ -119,7 +118,7 @@ def _matches(query: KeyResultQuery, view: KeyResultView) -> bool:
 
 
 async def get_key_result(
-    session: AsyncSession,
+    session: Session,
     team: str,
     name: str,
     *,
@@ -134,7 +133,7 @@ async def get_key_result(
 
 
 async def judged_key_result(
-    session: AsyncSession,
+    session: Session,
     team: str,
     name: str,
     *,
@@ -151,7 +150,7 @@ async def judged_key_result(
 
 
 async def judge_rows(
-    session: AsyncSession,
+    session: Session,
     rows: Sequence[KeyResultRow],
     *,
     now: datetime,
@@ -174,7 +173,7 @@ async def judge_rows(
 
 
 async def _computed_at(
-    session: AsyncSession, row: KeyResultRow, as_of: datetime, known_at: datetime | None
+    session: Session, row: KeyResultRow, as_of: datetime, known_at: datetime | None
 ) -> Computed | None:
     revised = await organisation.revised_metrics(session, [row.metric.id])
     item = revised.get(row.metric.id)
@@ -190,7 +189,7 @@ async def _computed_at(
 
 
 async def _guardrail_values(
-    session: AsyncSession,
+    session: Session,
     rows: Sequence[KeyResultRow],
     *,
     now: datetime,
@@ -374,7 +373,7 @@ def freshness_view(freshness: Any) -> FreshnessView:
 
 
 async def key_result_history(
-    session: AsyncSession,
+    session: Session,
     team: str,
     name: str,
     *,
@@ -410,7 +409,7 @@ async def key_result_history(
 
 
 async def metric_history(
-    session: AsyncSession,
+    session: Session,
     team: str,
     name: str,
     *,
@@ -451,7 +450,7 @@ def sample_view(sample: Sample, revision: int, reached: float | None = None) -> 
 
 
 async def list_metrics(
-    session: AsyncSession,
+    session: Session,
     *,
     now: datetime,
     team: str | None = None,
@@ -485,7 +484,7 @@ async def list_metrics(
     return views, page[-1] if more else None
 
 
-async def get_metric(session: AsyncSession, team: str, name: str, *, now: datetime) -> MetricView | None:
+async def get_metric(session: Session, team: str, name: str, *, now: datetime) -> MetricView | None:
     """One metric with its current value."""
     views, _ = await list_metrics(session, now=now, team=team, name=name, limit=1)
     return views[0] if views else None

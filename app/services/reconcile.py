@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.language import KeyResultSpec, MeasuredBaseline, MetricSpec, ObjectiveSpec, TeamFile
 from app.services.definitions import dump
 from app.services.revisions import revise_metric
 from app.services.views import ChangeView
 from app.store import audit, configuration, deliveries, organisation, records
+from app.store.database import Session
 from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, Team
 from connectors.contract import Connector
 
@@ -38,7 +37,7 @@ class Reconciled:
 
 
 async def reconcile(
-    session: AsyncSession,
+    session: Session,
     file: TeamFile,
     connectors: Mapping[str, Connector],
     *,
@@ -57,7 +56,7 @@ async def reconcile(
 class _Reconciliation:
     def __init__(
         self,
-        session: AsyncSession,
+        session: Session,
         file: TeamFile,
         connectors: Mapping[str, Connector],
         actor: str,

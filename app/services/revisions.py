@@ -3,18 +3,17 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.language import DurationSource, MetricSpec, QuerySource, RecordsSource
 from app.services.definitions import digest, revision_definition
 from app.services.queries import query_identity
 from app.store import deliveries, organisation, records
+from app.store.database import Session
 from app.store.organisation import TeamRows
 from app.store.tables import Metric, MetricPart, MetricRevision, Team
 
 
 async def revise_metric(
-    session: AsyncSession,
+    session: Session,
     metric: Metric,
     spec: MetricSpec,
     team: Team,

@@ -11,6 +11,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+#: A transaction, as the layers above pass it on: they never look into it.
+Session = AsyncSession
+
 #: Errors that mean "the store is away or full": the door answers 503, a worker tries again.
 STORE_UNAVAILABLE = (OperationalError, InterfaceError, ConnectionError, TimeoutError, OSError)
 
