@@ -6,10 +6,12 @@ Every module here holds the commands of one purpose. What they need is imported 
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 from app.cli import checks, doctor, reading, running, team_files, tokens
+from app.cli.doctor import show_version
 from app.cli.output import CommandError, complain
 
 app = typer.Typer(
@@ -19,6 +21,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda given: show_version() if given else None, is_eager=True)
+    ] = False,
+) -> None:
+    """Only here for --version, which ends the command."""
+
+
 running.add_to(app)
 team_files.add_to(app)
 reading.add_to(app)
@@ -30,7 +43,7 @@ checks.add_to(app)
 def main() -> None:
     """Run the command line and exit."""
     try:
-        app()
+        app(prog_name="krsync")
     except CommandError as error:
         complain(str(error))
         sys.exit(error.exit_code)

@@ -5,18 +5,19 @@ import platform
 import shutil
 import sqlite3
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from app.cli.client import Service, default_data_dir, find_target
-from app.cli.output import OUT_OF_REACH, CommandError, cell, clean, say_json, show_table
+from app.cli.output import OUT_OF_REACH, CommandError, cell, clean, say, say_json, show_table
 from app.settings import VARIABLES, Settings, SettingsError
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -67,12 +68,24 @@ def _here() -> Iterator[Finding]:
         yield look()
 
 
-def _krsync() -> Finding:
+def show_version() -> NoReturn:
+    """Print the version and end the command."""
+    say(_version())
+    raise typer.Exit
+
+
+def _version() -> str:
     try:
-        ours = version("krsync")
-    except PackageNotFoundError:
-        ours = "a clone"
-    return Finding("krsync", "ok", f"{ours}, Python {platform.python_version()}, {sys.platform} {platform.machine()}")
+        return version("krsync")
+    except PackageNotFoundError:  # a clone is put on the path, not installed
+        project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+        return f"{project['project']['version']} (a clone)"
+
+
+def _krsync() -> Finding:
+    return Finding(
+        "krsync", "ok", f"{_version()}, Python {platform.python_version()}, {sys.platform} {platform.machine()}"
+    )
 
 
 def _sqlite() -> Finding:
