@@ -15,7 +15,7 @@ from app.domain.calendar import BusinessCalendar
 from app.domain.durations import Durations, where_reason
 from app.domain.edges import check_edge
 from app.domain.expression import Rule, RuleError, RuleValue, compile_rule
-from app.domain.language import AggregateSpec, Distinct, DurationSource, RecordsSource
+from app.domain.language import AggregateSpec, Distinct, DurationSource, Edge, RecordsSource
 from app.domain.moments import format_moment, parse_moment
 from app.domain.records import EntityHistory, EventHistory, Fact, History
 from app.domain.timeline import Outcome, Timeline
@@ -49,6 +49,22 @@ class PartExtraction:
             return ()
         timelines = self.source.timelines(history)
         return tuple(fact for timeline in timelines for fact in timeline.facts(self.name, horizon))
+
+
+#: What every record has by itself, whatever is asked of its tool.
+OWN_NAMES = frozenset({"id", "entity", "at", "link", "name", "status_category"})
+
+
+def fields_needed(source: RecordsSource | DurationSource, aggregate: AggregateSpec | None) -> frozenset[str]:
+    """The names of an entity's fields that a part reads, so that its tool can be asked for them."""
+    texts = [source.where]
+    edges: list[Edge] = []
+    if isinstance(source, DurationSource):
+        edges = [source.from_, source.to]
+    else:
+        texts += [source.value, source.at, aggregate.distinct if isinstance(aggregate, Distinct) else None]
+    names = fields_read([_compiled(text) for text in texts]) or frozenset()
+    return (names | {edge.field for edge in edges if edge.field is not None}) - OWN_NAMES
 
 
 def compile_part(

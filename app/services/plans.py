@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.domain.extract import fields_needed
 from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec
 from app.domain.schedule import cadence
 from app.services.baselines import baseline_plan
@@ -62,6 +63,12 @@ async def plan_pulls(session: Session, team: Team, connectors: Mapping[str, Conn
             )
             continue
         plan.cadence_seconds, plan.link = seconds, want.link
+        if plan.dataset_id is not None and plan.query != want.query:
+            if not set(want.query["fields"] if want.query else []) <= set((plan.query or {"fields": []})["fields"]):
+                # A field that was never fetched: only the tool knows it, so everything is read again.
+                plan.cursor, plan.full_due_at, plan.next_due_at = None, None, now
+                plan.paused_code = None
+            plan.query = want.query
         if plan.paused_code == UNUSED:
             plan.paused_code, plan.next_due_at = None, now
     for key, plan in existing.items():
@@ -78,7 +85,10 @@ def _wanted(rows: TeamRows, connectors: Mapping[str, Connector]) -> dict[str, _W
             connection = by_id[dataset.connection_id]
             options = DatasetSpec.model_validate(dataset.spec).options
             found[f"dataset:{dataset.id}"] = _Wanted(
-                connection, dataset_id=dataset.id, link=_link(connectors, connection, "dataset", options)
+                connection,
+                dataset_id=dataset.id,
+                query={"fields": []},
+                link=_link(connectors, connection, "dataset", options),
             )
     asked: dict[int, list[KeyResultSpec]] = defaultdict(list)
     cycles: dict[int, set[str]] = defaultdict(set)
@@ -109,8 +119,10 @@ def _of_metric(
         dataset = rows.datasets.get(getattr(source, "dataset", ""))
         if dataset is not None:
             want = found.get(f"dataset:{dataset.id}")
-            if want is not None:
+            if want is not None and want.query is not None:
                 want.fresh_within += fresh_within
+                needed = fields_needed(source, spec.aggregate)  # type: ignore[arg-type]
+                want.query["fields"] = sorted(needed.union(want.query["fields"]))
             continue
         if spec.manual is not None:
             continue

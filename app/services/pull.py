@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 from pydantic import ValidationError
 
+from app.domain.language import DatasetSpec
 from app.domain.recovery import recover
 from app.domain.schedule import next_due
 from app.errors import NotFound
@@ -27,7 +28,7 @@ from app.store import organisation, plans
 from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Plan, Run, Team
 from connectors.boundary import check_measurement, check_page
-from connectors.contract import Page, Toolbox
+from connectors.contract import Connector, Page, Toolbox
 from connectors.errors import ConnectorError, QueryError, UnexpectedResponseError
 
 log = structlog.get_logger(__name__)
@@ -123,7 +124,7 @@ async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox
     connector = services.connectors.get(attempt.connection.connector)
     if connector is None or connector.read is None or connector.dataset is None:
         raise QueryError(f"The connector {attempt.connection.connector} keeps no records.")
-    options = connector.dataset.model_validate(_options(dataset))
+    options = connector.dataset.model_validate(_options(connector, dataset, attempt.plan))
     cursor = None if attempt.is_full else attempt.plan.cursor
     last_cursor = None
     async with open_session(services, connector, attempt.connection, attempt.team, toolbox) as session:
@@ -293,8 +294,14 @@ async def _renewing(services: Services, plan_id: int, fence: int) -> AsyncIterat
             await renewing
 
 
-def _options(dataset: Dataset) -> dict[str, object]:
-    return {key: value for key, value in dataset.spec.items() if key != "connection"}
+def _options(connector: Connector, dataset: Dataset, plan: Plan) -> dict[str, object]:
+    """The dataset as its connector knows it, with the fields that the team's metrics need beside those it names."""
+    options: dict[str, object] = DatasetSpec.model_validate(dataset.spec).options
+    needed = list((plan.query or {}).get("fields", ()))
+    if needed and connector.dataset is not None and "fields" in connector.dataset.model_fields:
+        named = options.get("fields")
+        options["fields"] = list(dict.fromkeys([*(named if isinstance(named, list) else ()), *needed]))
+    return options
 
 
 async def request_refresh(services: Services, team: str, metric: str, actor: str) -> list[int]:

@@ -83,7 +83,7 @@ async def measure(session: JiraSession, query: JiraQuery, window: Window) -> Mea
     jql = query.jql
     if query.windowed():
         jql = in_window(jql, window.start, window.end, await session.zone())
-    link = f"{session.config.url}/issues/?jql={quote(jql, safe='')}"
+    link = _issues_link(session.config, jql)
     observed_at = session.toolbox.now()
     if not query.exact:
         sent = without_order(jql)
@@ -104,6 +104,15 @@ def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> N
         raise QueryError("The window ended in the past and the JQL counts up to now: use {to} in it.")
 
 
+def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str:
+    """Where a person sees the issues that a query counts or a dataset keeps; placeholders stay as they are."""
+    return _issues_link(config, scope.jql)
+
+
+def _issues_link(config: JiraConfig, jql: str) -> str:
+    return f"{config.url}/issues/?jql={quote(jql, safe='')}"
+
+
 JIRA = Connector(
     key="jira",
     title="Jira",
@@ -116,4 +125,5 @@ JIRA = Connector(
     discover=discover,
     measure=measure,
     read=read_issues,
+    browse=browse,
 )
