@@ -1,10 +1,8 @@
 """The API as one ASGI application: webhooks first, routes second, both ending in problem+json."""
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -87,17 +85,11 @@ class Api:
         app.include_router(v1)
         app.include_router(service.router, dependencies=[Depends(strict_query)])
         openapi.install(app)
-        app.state.openapi_bytes = msgspec.json.encode(app.openapi())
         _install_errors(app)
         return app
 
 
 def _install_errors(app: FastAPI) -> None:
-    paths = [
-        (compile_path(path)[0], {method.upper() for method in operations})
-        for path, operations in app.openapi()["paths"].items()
-    ]
-
     @app.exception_handler(AppError)
     async def _known(request: Request, error: AppError) -> Response:
         return _problem(request, error)
@@ -121,7 +113,7 @@ def _install_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 405:
-            return _problem(request, plain_error(405, Allow=_allowed(request.url.path, paths)))
+            return _problem(request, plain_error(405, Allow=_allowed(app, request.url.path)))
         return _problem(request, plain_error(error.status_code))
 
 
@@ -139,12 +131,12 @@ def _parameter_error(item: dict[str, object]) -> FieldError:
     return FieldError(error.pointer, error.code, error.detail, known)  # type: ignore[arg-type]
 
 
-def _allowed(path: str, paths: list[tuple[re.Pattern[str], set[str]]]) -> str:
+def _allowed(app: FastAPI, path: str) -> str:
     """Every method of a path: the router alone would name those of one of its routes."""
     methods: set[str] = set()
-    for pattern, known in paths:
-        if pattern.fullmatch(path):
-            methods |= known
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].fullmatch(path):
+            methods |= {method.upper() for method in operations}
     if "GET" in methods:
         methods.add("HEAD")
     return ", ".join(sorted(methods))

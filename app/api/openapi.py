@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -63,6 +64,14 @@ def request_body(
     _models[known] = model
     content = {media: {"schema": {"$ref": _REF.format(model=known)}, "example": example} for media in media_types}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def document_bytes(app: FastAPI) -> bytes:
+    """The document as JSON, encoded once."""
+    kept: bytes | None = getattr(app.state, "openapi_bytes", None)
+    if kept is None:
+        kept = app.state.openapi_bytes = msgspec.json.encode(app.openapi())
+    return kept
 
 
 def install(app: FastAPI) -> None:

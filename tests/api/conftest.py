@@ -19,6 +19,9 @@ from connectors.http import create_client, toolbox
 from connectors.outbound import parse_policy
 from connectors.registry import connectors
 
+#: For tests in which the store plays no part.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 KEY = bytes(range(32))
 ADMIN = Principal(0, "tests", frozenset({"admin"}), None)
 

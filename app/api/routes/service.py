@@ -10,7 +10,7 @@ from app.api.answers import answer_bytes
 from app.api.context import Context
 from app.api.docs import FRONT_PAGE, documentation
 from app.api.gauges import key_result_gauges
-from app.api.openapi import errors, problem, shows
+from app.api.openapi import document_bytes, errors, problem, shows
 from app.errors import Forbidden, StoreUnavailable
 from app.store.ready import is_ready
 from app.telemetry import OPENMETRICS, Telemetry
@@ -66,8 +66,7 @@ async def metrics(request: Request, context: Context, principal: Reader) -> Resp
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi_document(request: Request) -> Response:
     """The OpenAPI document."""
-    body: bytes = request.app.state.openapi_bytes
-    return answer_bytes(request, body)
+    return answer_bytes(request, document_bytes(request.app))
 
 
 @router.get("/docs", include_in_schema=False)
