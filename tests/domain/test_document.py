@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.document import Document, DocumentError, read_yaml
@@ -154,6 +154,7 @@ def test_an_empty_file_is_nothing_and_has_a_place() -> None:
     assert read_yaml(b"").mark(("team",)) == (1, 1)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.text("a1:-[]{}#&*!|>'\"%@,?~ \n\t.", max_size=80))
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     try:

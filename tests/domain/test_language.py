@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -74,6 +74,7 @@ def test_other_numbers_are_refused(given: Any) -> None:
         TypeAdapter(Number).validate_python(given)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 36_500 * 86_400).map(lambda seconds: timedelta(seconds=seconds)))
 def test_a_span_is_read_back_from_what_is_written(span: timedelta) -> None:
     assert parse_timedelta(format_timedelta(span)) == span

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.strict_json import StrictJsonError, dumps, loads
@@ -112,6 +112,7 @@ def test_the_depth_that_is_asked_for_is_the_limit() -> None:
         loads(b"[[[1], [2]]]", max_depth=2)
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_back_the_same(value: Any) -> None:
     text = dumps(value)
@@ -120,6 +121,7 @@ def test_what_is_written_is_read_back_the_same(value: Any) -> None:
     assert json.loads(text, parse_float=Decimal) == value
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text('[]{}",:\\ue-+.0123456789nultrefasNI \n', max_size=80).map(str.encode))
 def test_agrees_with_the_standard_reader_wherever_it_accepts(text: bytes) -> None:
     try:
@@ -129,6 +131,7 @@ def test_agrees_with_the_standard_reader_wherever_it_accepts(text: bytes) -> Non
     assert found == json.loads(text, parse_float=Decimal)
 
 
+@settings(deadline=None)
 @given(st.text('[]{}"\\a,', max_size=60))
 def test_depth_is_judged_as_a_reader_that_counts_would(body: str) -> None:
     text = json.dumps([body, {body: [[body]]}])

@@ -1,0 +1,107 @@
+"""The shapes that metrics and goals build on: the strict model, calendar and windows, connections and datasets."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Tag
+from pydantic_core import PydanticCustomError
+
+from app.domain.scalars import DurationText, Expression, HoursText, Name, RegionText, one_of, parse_timedelta
+
+
+class Model(BaseModel):
+    """A strict, frozen shape: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Objection(NamedTuple):
+    """What does not fit together in an object: a code, a sentence, and the key it is about."""
+
+    code: str
+    message: str
+    key: str | None = None
+
+
+def refuse(objections: list[Objection]) -> None:
+    """Raise the first objection; the error's context holds them all, for those who report every problem at once."""
+    if objections:
+        raise PydanticCustomError(objections[0].code, objections[0].message, {"objections": objections})
+
+
+# --- where and when --------------------------------------------------------------------------------------------------
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class CalendarSpec(Model):
+    """Business time: the working week, the hours of a day and the public holidays (ISO 3166-2, such as `DE-BE`)."""
+
+    workweek: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    hours: HoursText = "09:00-17:00"
+    holidays: RegionText | None = None
+
+
+class Trailing(Model):
+    """The last days (whole local days, today included), or the last hours or minutes, which move with the clock."""
+
+    trailing: DurationText
+
+    @property
+    def span(self) -> timedelta:
+        return parse_timedelta(self.trailing)
+
+    @property
+    def is_in_days(self) -> bool:
+        """Whether it was said in days or weeks: `24h` is not `1d`."""
+        return self.trailing[-1] in "dw"
+
+
+class ToDate(Model):
+    to_date: Literal["month", "quarter", "year", "cycle"]
+
+
+WindowSpec: TypeAlias = Annotated[
+    Annotated[Literal["now", "cycle", "all"], Tag("<word>")]
+    | Annotated[Trailing, Tag("<trailing>")]
+    | Annotated[ToDate, Tag("<to_date>")],
+    one_of(
+        {"<word>": str, "<trailing>": Trailing, "<to_date>": ToDate},
+        "a window is now, cycle, all, {trailing: 30d} or {to_date: quarter}",
+    ),
+]
+
+
+# --- connections and datasets ----------------------------------------------------------------------------------------
+
+
+class ConnectionSpec(BaseModel):
+    """A configured connector. Everything but `connector` is the connector's own (`model_extra`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    connector: Name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class DatasetSpec(BaseModel):
+    """What is kept of a connection. `entity at event where link` are rules over a delivery (CEL over `body` and
+    `headers`) and make an event dataset; other keys are the connector's own (`model_extra`), such as `jql`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    connection: Name
+    entity: Expression | None = None
+    at: Expression | None = None
+    event: Expression | None = None
+    where: Expression | None = None
+    link: Expression | None = None
+
+    @property
+    def shape(self) -> Literal["events", "entities"]:
+        return "events" if self.entity is not None else "entities"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})

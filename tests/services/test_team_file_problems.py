@@ -1,0 +1,267 @@
+"""Every mistake in a team file is one problem, in the right place, with what was meant."""
+
+from typing import Any
+
+import pytest
+
+from tests.services.team_file_case import (
+    DELETE,
+    ENTRY,
+    TEAM,
+    Found,
+    edited,
+    found,
+)
+
+# What it is, where a value is set (or deleted), the value, and the problem there: code and suggestion.
+IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
+    ("no version", "version", DELETE, "missing", None),
+    ("another version", "version", 2, "unknown_value", None),
+    ("a team's name", "team", "Ops Team", "string_pattern_mismatch", None),
+    ("an unknown section", "metric", {}, "unknown_key", "metrics"),
+    ("a timezone", "timezone", "Europe/Berln", "unknown_name", "Europe/Berlin"),
+    ("a city", "timezone", "berlin", "unknown_name", "Europe/Berlin"),
+    ("a timezone that is a path", "timezone", "../../etc/passwd", "unknown_name", None),
+    ("a timezone that is a folder", "timezone", "Europe", "unknown_name", None),
+    ("hours in words", "calendar.hours", "nine to five", "string_pattern_mismatch", None),
+    ("its own parent", "parent", "ops", "circle", None),
+    ("a section that is a list", "metrics", [], "dict_type", None),
+    ("a name with capitals", "metrics.Open P1", {"unit": "x", "manual": {}}, "name", "open_p1"),
+    ("an entry that is text", "metrics.open", "many", "model_type", None),
+    ("a connector misspelt", "connections.jira.connector", "traker", "unknown_name", "tracker"),
+    ("an unknown option", "connections.jira.tokn", {"env": "X"}, "unknown_key", "token"),
+    ("a missing option", "connections.jira.url", DELETE, "missing", None),
+    ("an option's form", "connections.jira.url", "http://x", "string_pattern_mismatch", None),
+    ("a literal secret", "connections.jira.token", "hunter2", "secret_reference", None),
+    ("a literal secret inside", "connections.erp.verify.secret", "hunter2", "secret_reference", None),
+    ("no scheme", "connections.erp.verify.scheme", DELETE, "missing", None),
+    ("a scheme misspelt", "connections.erp.verify.scheme", "signd", "unknown_value", "signed"),
+    ("a scheme to come", "connections.erp.verify.scheme", "mutual-tls", "not_supported_yet", None),
+    ("an option of a scheme", "connections.erp.verify.heeder", "x", "unknown_key", "header"),
+    ("webhooks of a pulled tool", "connections.jira.webhook_secret", {"env": "X"}, "not_supported_yet", None),
+    ("a connection misspelt", "datasets.issues.connection", "jria", "unknown_name", "jira"),
+    ("a rule misspelt", "datasets.orders.evnt", "body.x", "unknown_key", "event"),
+    ("an option misspelt", "datasets.issues.jqll", "x", "unknown_key", "jql"),
+    ("a rule that does not compile", "datasets.orders.where", "body.total >", "rule", None),
+    ("a rule over what is not there", "datasets.orders.where", "record.total > 0", "rule", None),
+    ("an empty rule", "datasets.orders.where", "", "string_too_short", None),
+    ("a preset", "datasets.orders.preset", "sap", "not_supported_yet", None),
+    ("each", "datasets.orders.each", "body.items", "not_supported_yet", None),
+    ("redact", "datasets.orders.redact", ["body.iban"], "not_supported_yet", None),
+    ("a stream", "datasets.orders.stream", "x", "not_supported_yet", None),
+    ("no unit", "metrics.open.unit", DELETE, "missing", None),
+    ("a number as a unit", "metrics.open.unit", 5, "string_type", None),
+    ("a key inside a duration", "metrics.lead.duration.form", {}, "unknown_key", "from"),
+    ("an event of entities", "metrics.lead.duration.from", {"event": "x"}, "rule", None),
+    ("open durations", "metrics.lead.duration.open", "include", "not_supported_yet", None),
+    ("a dataset misspelt", "metrics.lead.duration.dataset", "isues", "unknown_name", "issues"),
+    ("a metric's rule", "metrics.spend.records.where", "body.x == 1", "rule", None),
+    ("a value's rule", "metrics.spend.records.value", "record.", "rule", None),
+    ("a rule in a ratio", "metrics.right.ratio.total.records.where", "(", "rule", None),
+    ("an aggregate", "metrics.spend.aggregate", "total", "string_pattern_mismatch", None),
+    ("a window's word", "metrics.lead.window", "cycel", "unknown_value", "cycle"),
+    ("a window's form", "metrics.lead.window", {"last": "30d"}, "form", None),
+    ("a query's connection", "metrics.open.query.connection", "jra", "unknown_name", "jira"),
+    ("a query's option", "metrics.open.query.jlq", "x", "unknown_key", "jql"),
+    ("a query's type", "metrics.open.query.jql", 5, "string_type", None),
+    ("a cycle", "objectives.grow.cycle", "2026-Q5", "string_pattern_mismatch", None),
+    ("a cycle beyond the calendar", "objectives.grow.cycle", "0000", "cycle", None),
+    ("a cycle of one's own", "objectives.grow.cycle", "launch", "not_supported_yet", None),
+    ("contribution", "objectives.grow.contributes_to", [], "not_supported_yet", None),
+    ("no title", "objectives.grow.title", DELETE, "missing", None),
+    ("a key of an objective", "objectives.grow.keyresults", {}, "unknown_key", "key_results"),
+    ("support of itself", "objectives.grow.supports", ["ops/grow"], "circle", None),
+    ("support in a circle", "objectives.save.supports", ["ops/grow"], "circle", None),
+    ("a metric misspelt", "objectives.grow.key_results.faster.metric", "laed", "unknown_name", "lead"),
+    ("another team's metric", "objectives.grow.key_results.faster.metric", "hr.lead", "not_supported_yet", None),
+    ("this team's metric in full", "objectives.grow.key_results.faster.metric", "ops/lead", "unknown_name", "lead"),
+    ("a guardrail's metric", "objectives.grow.key_results.faster.guardrails.0.metric", "mod", "unknown_name", "mood"),
+    (
+        "a guardrail's bound",
+        "objectives.grow.key_results.faster.guardrails.0.must",
+        "above 7",
+        "string_pattern_mismatch",
+        None,
+    ),
+    ("nothing to reach", "objectives.grow.key_results.faster.target", 15, "baseline_is_target", None),
+    ("no baseline", "objectives.grow.key_results.faster.baseline", DELETE, "missing", None),
+    ("a target's form", "objectives.grow.key_results.faster.target", {"reduce": 3}, "form", None),
+    ("a kind", "objectives.grow.key_results.faster.kind", "commited", "unknown_value", "committed"),
+    ("a key of a key result", "objectives.grow.key_results.faster.wieght", 2, "unknown_key", "weight"),
+    ("paused", "objectives.grow.key_results.faster.paused", True, "not_supported_yet", None),
+    ("a name twice in the team", "objectives.save.key_results.faster", ENTRY, "duplicate_name", None),
+    ("a query inside", "objectives.grow.key_results.faster.metric", TEAM["metrics"]["open"], "inline_metric", None),
+]
+
+ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
+    "a region without holidays": ([("calendar.holidays", "XX")], [("calendar", "calendar", None)]),
+    "hours that end first": ([("calendar.hours", "17:00-09:00")], [("calendar", "calendar", None)]),
+    "a weekday": ([("calendar.workweek", ["mon", "tuesday"])], [("calendar.workweek.1", "unknown_value", None)]),
+    "a connector to come": (
+        [("connections.new", {"connector": "prometheus", "url": "x"})],
+        [("connections.new.connector", "not_supported_yet", None)],
+    ),
+    "rules for a tool that is asked": (
+        [("datasets.issues.entity", "body.id")],
+        [
+            ("datasets.issues.entity", "not_applicable", None),
+            ("metrics.lead.duration.from", "rule", None),
+            ("metrics.lead.duration.to", "rule", None),
+        ],
+    ),
+    "events without entity": (
+        [("datasets.calls", {"connection": "erp", "at": "body.at"})],
+        [("datasets.calls.entity", "missing", None)],
+    ),
+    "a connector that keeps nothing": (
+        [
+            ("connections.mute", {**TEAM["connections"]["erp"], "connector": "mute"}),
+            ("datasets.x", {"connection": "mute"}),
+        ],
+        [("datasets.x.connection", "not_applicable", None)],
+    ),
+    "no source": ([("metrics.mood.manual", DELETE)], [("metrics.mood", "source_form", None)]),
+    "two sources": ([("metrics.mood.records", {"dataset": "orders"})], [("metrics.mood.manual", "source_form", None)]),
+    "a source misspelt": (
+        [("metrics.mood", {"unit": "x", "recrods": {}})],
+        [("metrics.mood.recrods", "unknown_key", "records")],
+    ),
+    "an edge's key": (
+        [("metrics.lead.duration.from", {"statis": "Open"})],
+        [("metrics.lead.duration.from.statis", "unknown_key", "status")],
+    ),
+    "an edge's category": (
+        [("metrics.lead.duration.to", {"category": "in progress"})],
+        [("metrics.lead.duration.to.category", "unknown_value", "in_progress")],
+    ),
+    "two moments in an edge": (
+        [("metrics.lead.duration.from.event", "x")],
+        [("metrics.lead.duration.from", "edge", None)],
+    ),
+    "a status of events": (
+        [("metrics.lead.duration.dataset", "orders"), ("metrics.lead.duration.to", {"event": "x"})],
+        [("metrics.lead.duration.from", "rule", None)],
+    ),
+    "entities by entity": (
+        [("metrics.right.ratio.good.records.dataset", "issues")],
+        [("metrics.right.ratio.good.records.per", "not_applicable", None)],
+    ),
+    "what is distinct": (
+        [("metrics.spend.aggregate", {"distinct": "body.x"}), ("metrics.spend.records.value", DELETE)],
+        [("metrics.spend.aggregate.distinct", "rule", None)],
+    ),
+    "a window's span": (
+        [("metrics.lead.window", {"trailing": "30 days"})],
+        [("metrics.lead.window.trailing", "duration", None)],
+    ),
+    "a window's period": (
+        [("metrics.lead.window", {"to_date": "quater"})],
+        [("metrics.lead.window.to_date", "unknown_value", "quarter")],
+    ),
+    "a query to a webhook": (
+        [("metrics.open.query", {"connection": "erp"})],
+        [("metrics.open.query.connection", "not_applicable", None)],
+    ),
+    "a window that is not asked for": (
+        [("metrics.open.window", "cycle")],
+        [("metrics.open.query", "not_windowed", None)],
+    ),
+    "a window that is not there": (
+        [("metrics.created.window", DELETE)],
+        [("metrics.created.query", "window_missing", None)],
+    ),
+    "a formula": (
+        [("metrics.new", {"unit": "x", "formula": "open / created"})],
+        [("metrics.new.formula", "not_supported_yet", None)],
+    ),
+    "milestones": (
+        [("metrics.new", {"unit": "x", "milestones": []})],
+        [("metrics.new.milestones", "not_supported_yet", None)],
+    ),
+    "a share of time": (
+        [("metrics.new", {"unit": "x", "state_share": {}})],
+        [("metrics.new.state_share", "not_supported_yet", None)],
+    ),
+    "a formula inside": (
+        [("objectives.grow.key_results.new", {**ENTRY, "metric": {"unit": "x", "formula": "a"}})],
+        [("objectives.grow.key_results.new.metric.formula", "not_supported_yet", None)],
+    ),
+    "support without team": (
+        [("objectives.grow.supports", ["save"])],
+        [("objectives.grow.supports.0", "unknown_name", "ops/save")],
+    ),
+    "support of what is not there": (
+        [("objectives.grow.supports", ["ops/sav"])],
+        [("objectives.grow.supports.0", "unknown_name", "ops/save")],
+    ),
+    "a baseline's period": (
+        [("objectives.grow.key_results.fewer.baseline", {"measure": "last"})],
+        [("objectives.grow.key_results.fewer.baseline.measure", "string_pattern_mismatch", None)],
+    ),
+    "a change's form": (
+        [("objectives.grow.key_results.fewer.target", {"change": "a bit"})],
+        [("objectives.grow.key_results.fewer.target.change", "string_pattern_mismatch", None)],
+    ),
+    "a metric inside": (
+        [("objectives.grow.key_results.faster.metric", {**TEAM["metrics"]["spend"], "unti": "x"})],
+        [("objectives.grow.key_results.faster.metric.unti", "unknown_key", "unit")],
+    ),
+    "a metric's dataset inside": (
+        [("objectives.grow.key_results.faster.metric", {"unit": "x", "records": {"dataset": "order"}})],
+        [("objectives.grow.key_results.faster.metric.records.dataset", "unknown_name", "orders")],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code", "suggestion"), [row[1:] for row in IN_PLACE], ids=[row[0] for row in IN_PLACE]
+)
+def test_a_mistake_is_one_problem_where_it_was_made(path: str, value: Any, code: str, suggestion: str | None) -> None:
+    assert found(edited((path, value))) == [(path, code, suggestion)]
+
+
+@pytest.mark.parametrize(("changes", "expected"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_mistake_that_shows_elsewhere_is_told_there(changes: list[tuple[str, Any]], expected: Found) -> None:
+    assert found(edited(*changes)) == expected
+
+
+def test_all_problems_come_at_once() -> None:
+    changes = [
+        ("timezone", "Mars/Base"),
+        ("connections.jira.token", "hunter2"),
+        ("connections.jira.url", 5),
+        ("datasets.orders.where", "body."),
+        ("metrics.open.query.connection", "jria"),
+        ("metrics.lead.window.trailing", "x"),
+        ("metrics.lead.unit", 1),
+        ("objectives.grow.title", ""),
+        ("objectives.grow.key_results.faster.target", 15),
+        ("objectives.grow.key_results.fewer.kind", "x"),
+    ]
+    assert {path for path, _, _ in found(edited(*changes))} == {path for path, _ in changes}
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 5, True])
+def test_what_is_no_mapping_is_one_problem(value: Any) -> None:
+    assert found(value) == [("", "model_type", None)]
+
+
+def test_what_depends_on_the_unsupported_is_listed_too() -> None:
+    changes = [
+        ("connections.jira", {"connector": "sql", "dsn": {"env": "X"}}),
+        ("datasets.issues", {"connection": "jira"}),
+    ]
+    assert {path for path, code, _ in found(edited(*changes)) if code == "not_supported_yet"} == {
+        "connections.jira.connector",
+        "datasets.issues.connection",
+        "metrics.open.query.connection",
+        "metrics.created.query.connection",
+        "metrics.lead.duration.dataset",
+        "objectives.grow.key_results.faster.metric",
+        "objectives.grow.key_results.fewer.metric",
+    }
+
+
+def test_what_depends_on_a_mistake_is_not_a_mistake() -> None:
+    changes = [("connections.jira.url", 5), ("datasets.issues.at", 5), ("metrics.lead.unit", 5)]
+    assert [path for path, _, _ in found(edited(*changes))] == [path for path, _ in changes]
