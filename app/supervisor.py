@@ -251,6 +251,7 @@ def _environment(directory: Path, host: str, environ: Mapping[str, str]) -> dict
     own = {
         "KRSYNC_DATABASE_URL": f"sqlite+aiosqlite:///{directory / 'krsync.db'}",
         "KRSYNC_DATA_DIR": str(directory),
+        "KRSYNC_LOG": "console",
         # On loopback who runs `up` and who writes team files are one; the service never gives out KRSYNC_* itself.
         "KRSYNC_SECRETS_ALLOW": "*=*" if host in LOOPBACK else "",
     }
