@@ -116,7 +116,7 @@ def test_a_problem_of_the_service_is_shown_at_its_place_in_the_file(
     assert outcome.code == 1
     assert outcome.out.splitlines() == [
         f"{small}:6:31: metrics.satisfaction.manual: another team has it",
-        f"{small}:12:51: objectives.better.key_results.happy.target: closed",
+        f"{small}:12:50: objectives.better.key_results.happy.target: closed",
         f"{small}:1:1: not/there.0: no place",
     ]
 
