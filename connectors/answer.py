@@ -1,5 +1,7 @@
 """What every connector does with an answer: its status as an error, its Retry-After, its strict JSON."""
 
+import base64
+import contextlib
 import re
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -83,3 +85,16 @@ def _http_date(value: str | None) -> datetime | None:
 def decode_json(response: httpx.Response, *, tool: str = "The tool") -> JsonValue:
     """The strict JSON value of a read answer (`decode`); UnexpectedResponseError on HTML, truncation and emptiness."""
     return decode(response.content, source=f"The answer of {tool}")
+
+
+def without_credential(body: bytes, authorization: str) -> bytes:
+    """`body` without the credential of an Authorization header: as it was sent, and the password of a Basic one."""
+    credential = authorization.partition(" ")[2].strip() or authorization
+    secrets = [credential.encode("utf-8", "surrogateescape")]
+    if authorization.lower().startswith("basic "):
+        with contextlib.suppress(ValueError):  # not base64: no password to find
+            secrets.append(base64.b64decode(credential).partition(b":")[2])
+    for secret in secrets:
+        if len(secret) >= 4:  # a shorter one would take ordinary words apart, and is no secret
+            body = body.replace(secret, b"[credential]")
+    return body

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
+from connectors.answer import without_credential
 from connectors.contract import GuardedTransport
 from connectors.errors import UnavailableError, UnexpectedResponseError
 
@@ -79,6 +80,8 @@ class GuardedAdapter(HTTPAdapter):
                 raise UnexpectedResponseError(f"The answer of {host} is larger than {self._max_bytes} bytes.")
             if time.monotonic() > ends:
                 raise UnavailableError(f"{host} did not finish its answer in time.")
-        response._content = bytes(body)
+        authorization = str(response.request.headers.get("Authorization", ""))
+        is_refusal = response.status_code >= 400 and authorization
+        response._content = without_credential(bytes(body), authorization) if is_refusal else bytes(body)
         response._content_consumed = True
         response.raw.release_conn()

@@ -9,26 +9,20 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
 import httpx
-import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
 from connectors.answer import decode_json, parse_retry_after, raise_for_status
+from connectors.bounded import BoundedTransport
 from connectors.contract import Toolbox
 from connectors.decoding import decode
-from connectors.errors import (
-    AccessDeniedError,
-    ConnectorError,
-    UnavailableError,
-    UnexpectedResponseError,
-)
+from connectors.errors import AccessDeniedError
 from connectors.outbound import (
     Lookup,
     OutboundGuard,
@@ -56,8 +50,6 @@ DEADLINE = timedelta(seconds=30)
 MAX_BYTES = 32 * 1024 * 1024
 MAX_CONNECTIONS = 100
 MAX_CONNECTIONS_PER_HOST = 32
-
-_INFLATED_PIECE = 256 * 1024
 
 
 class OutboundClient(httpx.AsyncClient):
@@ -104,7 +96,7 @@ def create_client(
     """
     guard = OutboundGuard(policy, lookup)
     inner = transport or _network(guard, ssl_context or httpx.create_ssl_context(trust_env=False))
-    return OutboundClient(_BoundedTransport(inner, guard, deadline, max_bytes), guard, user_agent)
+    return OutboundClient(BoundedTransport(inner, guard, deadline, max_bytes), guard, user_agent)
 
 
 def toolbox(client: OutboundClient, now: Callable[[], datetime]) -> Toolbox:
@@ -173,136 +165,3 @@ class _CountedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
         return await self._inner.handle_async_request(request)
-
-
-class _BoundedTransport(httpx.AsyncBaseTransport):
-    """Checks literal addresses, ends a call at its deadline, decodes and counts the body, and names failures."""
-
-    def __init__(
-        self, inner: httpx.AsyncBaseTransport, guard: OutboundGuard, deadline: timedelta, max_bytes: int
-    ) -> None:
-        self._inner = inner
-        self._guard = guard
-        self._deadline = deadline
-        self._max_bytes = max_bytes
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = self._check(request.url)
-        ends = asyncio.get_running_loop().time() + self._deadline.total_seconds()
-        failure: ConnectorError
-        try:
-            async with asyncio.timeout_at(ends):
-                response = await self._inner.handle_async_request(request)
-        except _TRANSPORT_ERRORS as error:
-            failure = _failure(error, host)
-        else:
-            return await self._bounded(response, host, ends)
-        raise failure
-
-    async def _bounded(self, response: httpx.Response, host: str, ends: float) -> httpx.Response:
-        headers = response.headers.copy()
-        coding = headers.get("content-encoding", "identity").strip().lower()
-        if coding not in ("", "identity", "gzip", "x-gzip"):
-            await response.aclose()
-            raise UnexpectedResponseError(f"{host} answered in a content encoding that was not asked for.")
-        is_gzip = coding.endswith("gzip")
-        if is_gzip:
-            headers.pop("content-encoding")
-            headers.pop("content-length", None)  # it counted the compressed bytes
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        stream = _BoundedStream(response.stream, host, ends, self._max_bytes, is_gzip=is_gzip)
-        return httpx.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
-
-    def _check(self, url: httpx.URL) -> str:
-        if url.scheme not in ("http", "https") or not url.host:
-            raise AccessDeniedError("Only http and https addresses with a host name can be reached.")
-        try:
-            host = yarl.URL(str(url)).raw_host or ""  # the host as aiohttp will read it, not as httpx did
-        except ValueError:
-            raise AccessDeniedError("The address of the request is not a valid URL.") from None
-        if self._guard.is_literal(host):  # aiohttp asks no resolver for these
-            self._guard.check_literal(host)
-        return host
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _BoundedStream(httpx.AsyncByteStream):
-    """The body of an answer, decoded, up to a number of bytes and a moment of the loop's clock."""
-
-    def __init__(self, inner: httpx.AsyncByteStream, host: str, ends: float, max_bytes: int, *, is_gzip: bool) -> None:
-        self._inner = inner
-        self._host = host
-        self._ends = ends
-        self._max_bytes = max_bytes
-        self._is_gzip = is_gzip
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for piece in self._inflated() if self._is_gzip else self._raw():
-            size += len(piece)
-            if size > self._max_bytes:
-                raise UnexpectedResponseError(f"The answer of {self._host} is larger than {self._max_bytes} bytes.")
-            yield piece
-
-    async def _raw(self) -> AsyncIterator[bytes]:
-        chunks = aiter(self._inner)
-        while True:
-            failure: ConnectorError
-            try:
-                async with asyncio.timeout_at(self._ends):
-                    chunk = await anext(chunks, None)
-            except _TRANSPORT_ERRORS as error:
-                failure = _failure(error, self._host)
-            else:
-                if chunk is None:
-                    return
-                yield chunk
-                continue
-            raise failure
-
-    async def _inflated(self) -> AsyncIterator[bytes]:
-        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        is_empty = True
-        try:
-            async for chunk in self._raw():
-                is_empty = False
-                while not inflate.eof:  # bounded pieces: 200 KB may hold 200 MB
-                    piece = inflate.decompress(chunk, _INFLATED_PIECE)
-                    yield piece
-                    chunk = inflate.unconsumed_tail
-                    if not chunk and len(piece) < _INFLATED_PIECE:
-                        break
-        except zlib.error as error:
-            raise UnexpectedResponseError(f"The answer of {self._host} is not valid gzip.") from error
-        if not is_empty and not inflate.eof:
-            raise UnexpectedResponseError(f"The answer of {self._host} was cut short.")
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-_TRANSPORT_ERRORS = (TimeoutError, httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
-
-
-def _failure(error: Exception, host: str) -> ConnectorError:
-    """What a failed transport means. The cause is chained only where its text can hold no URL and no header."""
-    cause = error.__cause__
-    failure: ConnectorError
-    if isinstance(cause, aiohttp.ClientSSLError):
-        failure = UnavailableError(f"{host} could not be reached: its TLS certificate or handshake was not accepted.")
-    elif isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, aiohttp.ServerTimeoutError):
-        failure = UnavailableError(f"The connection to {host} failed.")  # httpx-aiohttp calls these time-outs
-    elif isinstance(error, (TimeoutError, httpx.TimeoutException)):
-        failure = UnavailableError(f"{host} did not answer in time.")
-    elif isinstance(error, OSError | httpx.NetworkError):
-        failure = UnavailableError(f"The connection to {host} failed.")
-    elif isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
-        return AccessDeniedError("The address of the request is not one that can be reached.")
-    elif isinstance(error, aiohttp.ClientError):
-        return UnexpectedResponseError(f"{host} answered with something that is not HTTP.")
-    else:
-        failure = UnavailableError(f"The connection to {host} broke.")
-    failure.__cause__ = error
-    return failure

@@ -1,6 +1,7 @@
 """The outbound client: where it goes, how long it waits, how much it takes, and what each failure is called."""
 
 import asyncio
+import base64
 import gzip
 import socket
 import ssl
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -302,6 +304,24 @@ async def test_neither_an_error_nor_its_cause_tells_the_url_or_the_credential(pa
     while error is not None:
         assert CANARY not in repr(error) + str(error)
         error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        ({"headers": {"Authorization": f"Bearer {CANARY}"}}, f"bad token {CANARY}, I mean it: {CANARY}"),
+        ({"auth": ("bot", CANARY)}, f"bad password {CANARY}"),
+        ({"auth": ("bot", CANARY)}, f"bad header Basic {base64.b64encode(f'bot:{CANARY}'.encode()).decode()}"),
+    ],
+)
+async def test_a_refusal_that_repeats_the_credential_comes_without_it(auth: dict[str, Any], said: str) -> None:
+    refusal = answer(gzip.compress(said.encode()), "Content-Encoding: gzip", status="401 Unauthorized")
+    async with serve({"/": refusal}) as site, create_client(LOOPBACK, ssl_context=plain_context()) as client:
+        response = await client.get(f"http://127.0.0.1:{site.port}/", **auth)
+
+    assert "[credential]" in response.text
+    assert CANARY not in response.text
+    assert base64.b64encode(f"bot:{CANARY}".encode()).decode() not in response.text
 
 
 # --- one client, many runs -------------------------------------------------------------------------------------------
