@@ -1,0 +1,176 @@
+"""The conformance suite on our own connectors: Jira, and the webhook connector in each of its schemes."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+
+from connectors.contract import Connector, InboundDelivery
+from connectors.jira import JIRA
+from connectors.testing import ConformanceCase, ConnectorConformance, Site
+from connectors.testing.pull import PullConformance
+from connectors.testing.push import PushConformance
+from connectors.webhook import WEBHOOK
+from tests.fakes.hostile import HARMLESS, HOSTILE
+from tests.fakes.jira_cloud import EMAIL, JiraCloudFake
+from tests.fakes.jira_issues import FLUID_STATUSES, SYSTEM_FIELDS, issue, status_change
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+BODY = b'{"event": "po.approved", "po": {"id": "PO-7", "total": 120.50}}'
+SECRET = "whsec_" + base64.b64encode(b"conformance secret of 32 bytes !").decode()
+OTHER = "whsec_" + base64.b64encode(b"a forger's secret of 32 bytes !!").decode()
+TOKEN = "jira-token-5d0e"
+
+
+def delivery(*headers: tuple[str, str], body: bytes = BODY) -> InboundDelivery:
+    return InboundDelivery([("content-type", "application/json"), *headers], body, NOW)
+
+
+def standard(secret: str = SECRET, at: datetime = NOW, body: bytes = BODY) -> InboundDelivery:
+    return delivery(
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", str(int(at.timestamp()))),
+        ("webhook-signature", Webhook(secret).sign("msg_1", at, BODY.decode())),
+        body=body,
+    )
+
+
+def signed(secret: str = SECRET, body: bytes = BODY, kind: str = "sha256") -> InboundDelivery:
+    digest = hmac.new(secret.encode(), BODY, kind).hexdigest()
+    return delivery(("x-hub-signature-256", f"{kind}={digest}"), body=body)
+
+
+class TestStandardWebhooks(ConnectorConformance):
+    case = ConformanceCase(
+        connector=WEBHOOK,
+        config={"verify": {"scheme": "standard-webhooks", "secret": {"env": "HOOK"}, "previous": {"file": "/old"}}},
+        secrets={"HOOK": SECRET, "/old": OTHER[::-1]},
+        accepted=[standard(), standard(at=NOW - timedelta(minutes=3))],
+        refused=[standard(OTHER), standard(at=NOW - timedelta(seconds=301)), standard(body=BODY + b" "), delivery()],
+    )
+
+
+class TestHmacSha256(ConnectorConformance):
+    case = ConformanceCase(
+        connector=WEBHOOK,
+        config={"verify": {"scheme": "hmac-sha256", "secret": {"env": "HOOK"}, "id_header": "x-delivery"}},
+        secrets={"HOOK": SECRET},
+        accepted=[signed()],
+        refused=[signed(OTHER), signed(kind="sha1"), signed(body=BODY + b" "), delivery()],
+    )
+
+
+class TestBearerToken(ConnectorConformance):
+    case = ConformanceCase(
+        connector=WEBHOOK,
+        config={"verify": {"scheme": "bearer", "secret": {"env": "HOOK"}}},
+        secrets={"HOOK": SECRET},
+        accepted=[delivery(("authorization", f"Bearer {SECRET}"), ("idempotency-key", "po-7"))],
+        refused=[delivery(("authorization", f"Bearer {OTHER}")), delivery(("authorization", "Bearer ")), delivery()],
+    )
+
+
+def jira_site() -> Site:
+    """25 issues on pages of ten, each with one change of status; a new site each time."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    issues = []
+    for number in range(1, 26):
+        at = (start + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        fields = {
+            "project": {"id": "1", "key": "ERP", "name": "Resource planning"},
+            "status": FLUID_STATUSES[1],
+            "created": at,
+            "updated": at,
+        }
+        issues.append(issue(number, f"ERP-{number}", fields, [status_change(number, at, *FLUID_STATUSES[:2])]))
+    fake = JiraCloudFake(
+        issues,
+        FLUID_STATUSES,
+        SYSTEM_FIELDS,
+        page_size=10,
+        ids_page_size=10,
+        changelog_page_size=10,
+        token=TOKEN,
+        now=lambda: NOW,
+    )
+    return httpx.ASGITransport(fake).handle_async_request
+
+
+class TestJira(ConnectorConformance):
+    case = ConformanceCase(
+        connector=JIRA,
+        config={"url": "https://acme.atlassian.net", "email": EMAIL, "token": {"env": "JIRA_TOKEN"}},
+        secrets={"JIRA_TOKEN": TOKEN},
+        site=jira_site,
+        query={"jql": "project = ERP"},
+        dataset={"jql": "project = ERP"},
+        now=NOW,
+    )
+
+
+# --- the suite itself ------------------------------------------------------------------------------------------------
+
+
+def checks_of(connector: Connector) -> Iterator[Callable[[], object]]:
+    """The checks that look at what hooks do, on a tool that is never asked."""
+
+    class Suite(ConnectorConformance):
+        case = ConformanceCase(
+            connector=connector,
+            config={"token": {"env": "TOKEN"}},
+            site=lambda: lambda request: httpx.Response(200),
+            query={},
+            dataset={},
+            now=NOW + timedelta(days=1),
+            patience=timedelta(seconds=0.2),
+            accepted=[delivery()],
+        )
+
+    suite = Suite()
+    yield suite.test_measure_gives_an_exact_number_with_its_question
+    yield suite.test_read_gives_records_that_can_be_stored
+    yield suite.test_read_ends_with_a_cursor_to_go_on_from
+    yield suite.test_read_goes_on_from_a_cursor_that_was_stored_as_json
+    yield suite.test_a_session_closes_and_leaves_no_task_behind
+    yield suite.test_a_session_lets_an_error_out
+    if connector.verify is not None:
+        yield suite.test_a_proven_sender_is_accepted
+        yield suite.test_what_a_delivery_says_can_be_stored
+
+
+def failed(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except BaseException:  # a hostile connector raises anything, and so does a failed check of pytest's
+        return True
+    return False
+
+
+@pytest.mark.parametrize("connector", HOSTILE.values(), ids=HOSTILE.keys())
+def test_the_suite_catches_a_hostile_connector(connector: Connector) -> None:
+    assert any(failed(check) for check in checks_of(connector))
+
+
+def test_the_suite_passes_a_harmless_connector() -> None:
+    for check in checks_of(HARMLESS):
+        check()
+
+
+def test_the_checks_of_a_side_that_is_not_there_are_left_out() -> None:
+    def names(suite: type) -> set[str]:
+        return {name for name in dir(suite) if name.startswith("test_") and callable(getattr(suite, name))}
+
+    both = names(ConnectorConformance)
+    assert names(TestJira) == both - names(PushConformance)
+    assert names(TestBearerToken) == both - names(PullConformance)
+
+
+def test_the_digest_of_the_refused_sha1_delivery_is_a_real_one() -> None:
+    """So that it is refused for its kind and not for being nonsense."""
+    digest = hmac.new(SECRET.encode(), BODY, hashlib.sha1).hexdigest()
+    assert signed(kind="sha1").header("x-hub-signature-256") == f"sha1={digest}"
