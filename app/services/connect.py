@@ -1,16 +1,53 @@
-"""Opening a connection: its secrets resolved for this one use, its connector handed the guarded toolbox."""
+"""Opening a connection: its secrets resolved for this one use, its connector handed the guarded toolbox.
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+A connector is contained: it can fail its own run and nothing else. It can not swallow our errors, end the process or
+make its own failure look like the store's.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+
+import structlog
 
 from app.errors import NotFound
 from app.services.context import Services
 from app.store import organisation
 from app.store.tables import Connection, Team
-from connectors.contract import Checked, Connector, Discovered, Toolbox
+from connectors.boundary import check_page
+from connectors.contract import Checked, Connector, Cursor, Discovered, Page, Toolbox
 from connectors.errors import ConnectorError, QueryError
 from connectors.secrets import SecretReference, bind, secrets_of
+
+log = structlog.get_logger(__name__)
+
+_END: Any = object()  # None would be a page of a connector that yields it
+
+
+class ConnectorCrashError(Exception):
+    """A connector raised what is no ConnectorError: the type's name, with the frames but without the words of the
+    original, for they may hold a secret."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Around every call of a connector's hook: what is neither a ConnectorError nor our own cancelling is a crash."""
+    try:
+        yield
+    except (ConnectorError, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise _crash(error) from None
+    except BaseException as error:
+        raise _crash(error) from None
+
+
+def _crash(error: BaseException) -> ConnectorCrashError:
+    return ConnectorCrashError(type(error).__name__).with_traceback(error.__traceback__)
 
 
 async def bound_config(services: Services, connector: Connector, connection: Connection, team: Team) -> Any:
@@ -28,12 +65,43 @@ async def bound_config(services: Services, connector: Connector, connection: Con
 async def open_session(
     services: Services, connector: Connector, connection: Connection, team: Team, toolbox: Toolbox
 ) -> AsyncIterator[Any]:
-    """A connector's session on a connection."""
+    """A connector's session on a connection. An error of the body goes on, whatever the connector makes of it: one that
+    it swallowed would let an incomplete read pass for a complete one."""
     if connector.open is None:
         raise QueryError(f"The connector {connector.key} can not be asked, it only takes webhooks.")
     config = await bound_config(services, connector, connection, team)
-    async with connector.open(config, toolbox) as session:
+    with contained():
+        opened = connector.open(config, toolbox)
+        session = await opened.__aenter__()
+    try:
         yield session
+    except BaseException as error:
+        try:
+            with contained():
+                await opened.__aexit__(type(error), error, error.__traceback__)
+        except (ConnectorError, ConnectorCrashError) as second:
+            log.warning("connector.close_failed", connector=connector.key, error=type(second).__name__)
+        raise
+    with contained():
+        await opened.__aexit__(None, None, None)
+
+
+async def read_pages(connector: Connector, session: Any, dataset: Any, cursor: Cursor | None) -> AsyncGenerator[Page]:
+    """The pages of a read, each checked; ends where the connector's read is complete."""
+    assert connector.read is not None
+    with contained():
+        pages = aiter(connector.read(session, dataset, cursor))
+    try:
+        while True:
+            with contained():
+                page = await anext(pages, _END)
+            if page is _END:
+                return
+            yield check_page(page)
+    finally:
+        if isinstance(pages, AsyncGenerator):
+            with contained():
+                await pages.aclose()
 
 
 async def _found(services: Services, team: str, name: str) -> tuple[Connection, Team, Connector]:
@@ -54,7 +122,8 @@ async def check_connection(services: Services, team: str, name: str) -> Checked:
         return Checked(summary="It takes webhooks: send one to see it here.")
     try:
         async with open_session(services, connector, connection, owner, services.toolbox()) as session:
-            checked = await connector.check(session)
+            with contained():
+                checked = await connector.check(session)
     except ConnectorError as error:
         async with services.database.writing() as db:
             await organisation.note_failure(
@@ -73,4 +142,5 @@ async def discover(services: Services, team: str, name: str) -> list[Discovered]
     if connector.discover is None:
         return []
     async with open_session(services, connector, connection, owner, services.toolbox()) as session:
-        return list(await connector.discover(session))
+        with contained():
+            return list(await connector.discover(session))

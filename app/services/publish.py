@@ -65,6 +65,8 @@ async def publish_records(
             _row(dataset.id, change, now) for entity, change in newest.items() if _is_news(stored.get(entity), change)
         ]
         await records.save_records(session, rows)
+        for row in stored.values():
+            session.expunge(row)  # it was read before the save: extraction and the next batch have to read it anew
         changed.update(row["entity"] for row in rows)
         seen.update(newest)
         if is_full:

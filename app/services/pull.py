@@ -8,6 +8,8 @@ an incomplete read is published, so a failed run leaves every value as it was.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +21,7 @@ from app.domain.recovery import recover
 from app.domain.schedule import next_due
 from app.errors import NotFound
 from app.services.baselines import freeze_due
-from app.services.connect import open_session
+from app.services.connect import ConnectorCrashError, contained, open_session, read_pages
 from app.services.context import Services
 from app.services.evaluate import evaluate
 from app.services.publish import publish_measurement, publish_records, stage_page
@@ -27,7 +29,7 @@ from app.services.queries import bind_query, query_window
 from app.store import organisation, plans
 from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Plan, Run, Team
-from connectors.boundary import check_measurement, check_page
+from connectors.boundary import check_measurement
 from connectors.contract import Connector, Page, Toolbox
 from connectors.errors import ConnectorError, QueryError, UnexpectedResponseError
 
@@ -37,6 +39,7 @@ LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 #: One run may take this long; a tool that never ends a read must not hold a worker for ever.
 LONGEST_RUN = timedelta(minutes=30)
+MOST_RECORDS, MOST_PAGES = 5_000_000, 200_000
 #: A complete sweep of a dataset, to find what left it.
 FULL_EVERY = timedelta(hours=24)
 
@@ -54,6 +57,7 @@ class _Attempt:
     run_id: int
     is_full: bool
     records: int = 0
+    pages: int = 0
     calls: Callable[[], int] = lambda: 0
 
 
@@ -88,10 +92,13 @@ async def pull_plan(services: Services, plan_id: int, fence: int) -> str:
         # The worker is being stopped: hand the plan back at once instead of letting the lease run out.
         await asyncio.shield(_hand_back(services, attempt))
         raise
+    except ConnectorCrashError as error:
+        await _fail(services, attempt, "crashed", f"{error} in the connector {attempt.connection.connector}.", None)
+        raise
     except Exception as error:
         if is_unavailable(error):
             raise  # the store itself is away: the lease runs out and the plan is claimed again
-        await _fail(services, attempt, "crashed", f"{type(error).__name__} in the connector or in KRSync.", None)
+        await _fail(services, attempt, "crashed", f"{type(error).__name__} in KRSync.", None)
         raise
     return outcome
 
@@ -111,13 +118,18 @@ async def _start(services: Services, plan_id: int, fence: int) -> _Attempt | Non
 
 
 async def _attempt(services: Services, attempt: _Attempt) -> None:
-    async with asyncio.timeout(LONGEST_RUN.total_seconds()):
-        toolbox = services.toolbox()
-        attempt.calls = toolbox.calls
-        if attempt.dataset is not None:
-            await _read(services, attempt, attempt.dataset, toolbox)
-        else:
-            await _measure(services, attempt, toolbox)
+    toolbox = services.toolbox()
+    attempt.calls = toolbox.calls
+    try:
+        async with asyncio.timeout(LONGEST_RUN.total_seconds()) as limit:
+            if attempt.dataset is not None:
+                await _read(services, attempt, attempt.dataset, toolbox)
+            else:
+                await _measure(services, attempt, toolbox)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise UnexpectedResponseError(f"The read did not end within {LONGEST_RUN}.") from None
 
 
 async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox: Toolbox) -> None:
@@ -127,12 +139,14 @@ async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox
     options = connector.dataset.model_validate(_options(connector, dataset, attempt.plan))
     cursor = None if attempt.is_full else attempt.plan.cursor
     last_cursor = None
-    async with open_session(services, connector, attempt.connection, attempt.team, toolbox) as session:
-        async for page in connector.read(session, options, cursor):
-            checked = check_page(page)
-            attempt.records += len(checked.changes)
-            last_cursor = checked.cursor if checked.cursor is not None else last_cursor
-            await _staged(services, attempt, checked)
+    async with (
+        open_session(services, connector, attempt.connection, attempt.team, toolbox) as session,
+        aclosing(read_pages(connector, session, options, deepcopy(cursor))) as pages,
+    ):
+        async for page in pages:
+            attempt.records += len(page.changes)
+            last_cursor = page.cursor if page.cursor is not None else last_cursor
+            await _staged(services, attempt, page)
     now = services.clock()
     async with services.database.writing() as db:
         plan = await _held(db, attempt)
@@ -156,7 +170,9 @@ async def _measure(services: Services, attempt: _Attempt, toolbox: Toolbox) -> N
     window = query_window(plan, attempt.team, asked_at)
     query = bind_query(connector, plan)
     async with open_session(services, connector, attempt.connection, attempt.team, toolbox) as session:
-        measured = check_measurement(await connector.measure(session, query, window))
+        with contained():
+            measured = await connector.measure(session, query, window)
+        check_measurement(measured)
     now = services.clock()
     async with services.database.writing() as db:
         held = await _held(db, attempt)
@@ -175,7 +191,7 @@ async def _staged(services: Services, attempt: _Attempt, page: Page) -> None:
 
 
 async def _held(session: Session, attempt: _Attempt) -> Plan:
-    plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
+    plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence, attempt.run_id)
     if plan is None:
         raise LeaseLostError
     return plan
@@ -206,7 +222,7 @@ async def _succeed(
 async def _fail(services: Services, attempt: _Attempt, code: str, reason: str, retry_after: timedelta | None) -> None:
     now = services.clock()
     async with services.database.writing() as session:
-        plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
+        plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence, attempt.run_id)
         await plans.discard_staged(session, [attempt.run_id])
         await plans.close_run(
             session,
@@ -245,7 +261,7 @@ async def _fail(services: Services, attempt: _Attempt, code: str, reason: str, r
 async def _hand_back(services: Services, attempt: _Attempt) -> None:
     now = services.clock()
     async with services.database.writing() as session:
-        plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence)
+        plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence, attempt.run_id)
         await plans.discard_staged(session, [attempt.run_id])
         await plans.close_run(
             session, attempt.run_id, outcome="superseded", finished_at=now, error="The worker was stopped."
@@ -286,8 +302,6 @@ async def _renewing(services: Services, plan_id: int, fence: int) -> AsyncIterat
         if body is not None:
             body.uncancel()
         raise LeaseLostError from None
-    except TimeoutError:
-        raise UnexpectedResponseError(f"The read did not end within {LONGEST_RUN}.") from None
     finally:
         renewing.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):

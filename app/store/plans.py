@@ -54,10 +54,15 @@ async def renew_lease(session: AsyncSession, plan_id: int, fence: int, lease_unt
     return renewed.first() is not None
 
 
-async def hold_plan(session: AsyncSession, plan_id: int, fence: int) -> Plan | None:
-    """The plan, locked, if the token is still the newest: a fenced-off worker gets None and writes nothing."""
+async def hold_plan(session: AsyncSession, plan_id: int, fence: int, run_id: int | None = None) -> Plan | None:
+    """The plan, locked, if the token is still the newest: a fenced-off worker gets None and writes nothing. With a run,
+    only while that is open: of two runs under one token (a job that came twice) the later one holds the plan."""
     query = select(Plan).where(col(Plan.id) == plan_id, col(Plan.fence) == fence).with_for_update()
-    return (await session.scalars(query)).first()
+    plan = (await session.scalars(query)).first()
+    if plan is None or run_id is None:
+        return plan
+    is_open = select(col(Run.id)).where(col(Run.id) == run_id, col(Run.outcome) == "running")
+    return plan if (await session.execute(is_open)).first() is not None else None
 
 
 async def get_plan(session: AsyncSession, plan_id: int) -> tuple[Plan, Connection, Team, Dataset | None] | None:
