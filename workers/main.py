@@ -6,11 +6,12 @@ import uuid
 from typing import Any
 
 import structlog
-from app.runtime import open_runtime
 from arq.cron import cron
+from arq.typing import WorkerCoroutine
 from arq.worker import func
 
 from app.queue import JOB_BUILD, JOB_DELIVERIES, JOB_PULL, QUEUE, decode_job, encode_job
+from app.runtime import open_runtime
 from app.settings import Settings
 from workers.build import build_revisions
 from workers.deliveries import apply_deliveries
@@ -40,17 +41,23 @@ async def shutdown(context: dict[str, Any]) -> None:
     log.info("worker.stopped")
 
 
+def _job(coroutine: Any) -> WorkerCoroutine:
+    """arq's type for a job names its parameters otherwise than ours do."""
+    job: WorkerCoroutine = coroutine
+    return job
+
+
 class WorkerSettings:
     """arq reads these. The database retries, not arq: a job that fails is found again by the tick."""
 
     functions = (
-        func(apply_deliveries, name=JOB_DELIVERIES),
-        func(pull, name=JOB_PULL),
-        func(build_revisions, name=JOB_BUILD),
+        func(_job(apply_deliveries), name=JOB_DELIVERIES),
+        func(_job(pull), name=JOB_PULL),
+        func(_job(build_revisions), name=JOB_BUILD),
     )
     cron_jobs = (
         # UTC only; every second, because a tick that finds nothing due costs four indexed look-ups.
-        cron(tick, name="tick", second=set(range(60)), run_at_startup=True, keep_result=0, max_tries=1),
+        cron(_job(tick), name="tick", second=set(range(60)), run_at_startup=True, keep_result=0, max_tries=1),
     )
     queue_name = QUEUE
     on_startup = startup

@@ -2,8 +2,10 @@
 
 import os
 import time
+from typing import cast
 
 import structlog
+from arq.typing import WorkerSettingsBase
 from arq.worker import run_worker
 
 from app.queue import QUEUE_ERRORS, redis_settings
@@ -19,7 +21,7 @@ def run(settings: Settings | None = None) -> None:
     while True:
         try:
             run_worker(
-                WorkerSettings,
+                cast("type[WorkerSettingsBase]", WorkerSettings),
                 redis_settings=redis_settings(settings.redis_url),
                 ctx={"settings": settings},
                 handle_signals=True,

@@ -25,7 +25,6 @@ def freshness(
     failing_reason: str | None,
     fresh_within: timedelta,
     now: datetime,
-    has_value: bool,
 ) -> Freshness:
     """Age counts from the last complete successful run, or the last accepted delivery where data is only pushed.
 
@@ -35,8 +34,6 @@ def freshness(
     if last_success_at is None:
         if failing_reason is not None:
             return Freshness("error", None, allowed, failing_reason)
-        if has_value:
-            return Freshness("stale", None, allowed, "it is not known when this value was last read")
         return Freshness("no_data", None, allowed, "nothing has come from the source yet")
     # A database clock a little ahead of ours must not make an age negative.
     age = max(now - last_success_at, timedelta(0))

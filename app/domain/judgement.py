@@ -160,5 +160,4 @@ def _freshness(standing: Standing, now: datetime) -> Freshness:
         failing_reason=standing.failing_reason,
         fresh_within=standing.fresh_within,
         now=min(now, end) if standing.is_closed and end is not None else now,
-        has_value=standing.value is not None,
     )

@@ -28,7 +28,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class EntityHistory:
-    """The newest version of one entity with its transitions (sorted by `(at, order)`). `name` is what people call it."""
+    """The newest version of one entity with its transitions (sorted by `(at, order)`); `name` is what people say."""
 
     entity: str
     name: str

@@ -3,6 +3,7 @@
 A plan is an apply that is rolled back: what it foretells is what an apply then does.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import structlog
 
+from app.domain.language import MeasuredBaseline, QuerySource, TeamFile
 from app.domain.records import JsonValue
 from app.errors import FieldError, InvalidInput, NotFound, VersionConflict
 from app.services.baselines import freeze_due
@@ -63,7 +65,7 @@ async def plan_team_file(
     managed_by: ManagedBy = "file",
 ) -> PlanView:
     """What an apply would change, in numbers, on stored records; nothing is kept."""
-    checked = _checked(services, value, team)
+    checked = await asyncio.to_thread(_checked, services, value, team)
     outcome: PlanView | None = None
     try:
         async with services.database.writing() as session:
@@ -84,7 +86,7 @@ async def apply_team_file(
     managed_by: ManagedBy = "file",
 ) -> PlanView:
     """Make the team what the file says, as one transaction. Raises InvalidTeamFile."""
-    checked = _checked(services, value, team)
+    checked = await asyncio.to_thread(_checked, services, value, team)
     async with services.database.writing() as session:
         outcome = await _apply(session, services, checked, actor, prune, managed_by, touch=None, is_plan=False)
     await _ring(services)
@@ -96,6 +98,8 @@ async def put_object(
 ) -> PlanView:
     """Create or replace one object of a team; the same checks as for a file hold for the whole."""
     async with services.database.writing() as session:
+        # Held from here on: another object put meanwhile would be undone by the tree that was read before it.
+        await organisation.lock_team(session, team)
         tree = await team_value(session, team) or {"version": 1, "team": team}
         await _check_version(session, team, kind, name, if_match)
         _put(tree, kind, name, value)
@@ -111,6 +115,7 @@ async def delete_object(
 ) -> PlanView:
     """Delete one object of a team; InvalidTeamFile where another one needs it."""
     async with services.database.writing() as session:
+        await organisation.lock_team(session, team)
         tree = await team_value(session, team)
         if tree is None or not _remove(tree, kind, name):
             raise NotFound
@@ -151,12 +156,29 @@ def _checked(
                             "(KRSYNC_SECRETS_ALLOW)",
                         )
                     )
+        problems += _blind_baselines(checked.file)
     if problems and at is not None:
         # The caller sent one object, so pointers start there; what breaks elsewhere is said with its own path.
         problems = [_relative(problem, at) for problem in problems]
     if problems:
         raise InvalidTeamFile(problems)
     return checked
+
+
+def _blind_baselines(file: TeamFile) -> list[Problem]:
+    """A baseline of a past period is asked of the tool today: a query without a window could only tell of today."""
+    problems = []
+    for objective, spec in file.objectives.items():
+        for name, key_result in spec.key_results.items():
+            metric = file.metrics.get(key_result.metric) if isinstance(key_result.metric, str) else key_result.metric
+            if metric is None or not isinstance(key_result.baseline, MeasuredBaseline):
+                continue
+            asks = any(isinstance(source, QuerySource) for source in metric.parts().values())
+            if asks and metric.window in ("now", "all"):
+                path = ("objectives", objective, "key_results", name, "baseline", "measure")
+                message = "this metric's query can not look back: give the metric a window, or the baseline as a number"
+                problems.append(Problem(path, "no_history", message))
+    return problems
 
 
 def _relative(problem: Problem, at: tuple[str | int, ...]) -> Problem:

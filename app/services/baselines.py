@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.language import KeyResultSpec, MeasuredBaseline
 from app.services.definitions import definition_of, team_cycle
 from app.services.evaluate import Computed, compute
-from app.store import organisation, samples
+from app.store import deliveries, organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import KeyResult, Team
@@ -60,7 +60,7 @@ async def _freeze_measured(
     if now < cycle.end:
         return False
     item = (await organisation.revised_metrics(session, [key_result.metric_id])).get(key_result.metric_id)
-    if item is None:
+    if item is None or not await _is_whole(session, item):
         return False
     as_of = cycle.end - _JUST_BEFORE
     needs_cycle = definition_of(item.revision).spec.needs_cycle
@@ -82,11 +82,27 @@ async def _freeze_first(session: Session, key_result: KeyResult, team: Team, met
         return False
     row = await organisation.get_metric(session, team.name, metric)
     item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
-    if item is None:
+    if item is None or not await _is_whole(session, item):
         return False
     cycle = key_result.cycle if definition_of(item.revision).spec.needs_cycle else ""
     computed = await compute(session, item, cycle=cycle, as_of=now)
     return await _keep(session, key_result, metric, f"first:{key_result.cycle}", computed, item, now)
+
+
+async def _is_whole(session: Session, item: RevisedMetric) -> bool:
+    """Whether all that the metric reads has come in under its newest rules. Before, a count is 0 for want of a read,
+    and would be frozen for good. A query or an asserted value is unknown until it comes and needs no such care."""
+    if item.metric.building_revision_id is not None:
+        return False
+    for source in (await organisation.metric_sources(session, [item.revision.id])).get(item.revision.id, []):
+        if source.dataset is None or source.connection is None:
+            continue
+        if source.dataset.shape == "events":
+            if source.connection.last_delivery_at is None or await deliveries.has_pending(session, source.connection.id):
+                return False
+        elif source.plan is None or source.plan.cursor is None:
+            return False
+    return True
 
 
 async def _keep(

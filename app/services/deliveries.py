@@ -23,6 +23,7 @@ from app.services.views import DeliveryView, IntakeView
 from app.store import audit, deliveries, organisation, plans, records
 from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Delivery
+from connectors.boundary import check_parsed
 from connectors.contract import Changed, Connector, Event, Ignored, InboundDelivery, Pushed
 from connectors.errors import ConnectorError
 
@@ -178,7 +179,7 @@ def _judge(
         received_at=delivery.received_at,
     )
     try:
-        parsed = connector.parse(connector.config.model_validate(connection.spec), inbound)
+        parsed = check_parsed(connector.parse(connector.config.model_validate(connection.spec), inbound))
     except ConnectorError as error:
         return everywhere("dead", str(error)), False
     except Exception as error:

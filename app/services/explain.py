@@ -1,7 +1,7 @@
 """A number taken apart: its formula, baseline, window and revision, the records in it, those left out and why, and what
 changed since the sample before."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.domain.aggregate import aggregate, exact, rounded
@@ -24,6 +24,8 @@ from app.store import facts, organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import Fact
+
+_JUST_BEFORE = timedelta(microseconds=1)
 
 
 async def explain(
@@ -50,7 +52,8 @@ async def explain(
         if revision is not None and revision.id != item.revision.id:
             item = await organisation.with_revision(session, item, revision)
     definition = definition_of(item.revision)
-    moment = min(as_of or now, judged.view.cycle.end)
+    # Windows are half-open: the cycle's end is already the next one's.
+    moment = min(as_of or now, judged.view.cycle.end - _JUST_BEFORE)
     asked = row.key_result.cycle if definition.spec.needs_cycle else ""
     computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
     bounds = facts.Window(computed.window.start, computed.window.end, moment, known_at)
@@ -65,7 +68,7 @@ async def explain(
         included += inside
         excluded += outside
     delta = None
-    if definition.extractions and as_of is None and known_at is None:
+    if definition.extractions and as_of is None and known_at is None and now < judged.view.cycle.end:
         delta = await _delta(session, item, definition, asked, bounds, computed, limit=min(limit, 100))
     return ExplainView(
         id=judged.view.id,

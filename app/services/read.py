@@ -258,7 +258,7 @@ def _judged(
         row.sources,
         definition,
         spec.fresh_within,
-        asserted_at=None if sample is None else sample.recorded_at,
+        asserted_at=None if sample is None or sample.value is None else sample.recorded_at,
     )
     guardrails = []
     own_baselines: dict[str, Decimal | None] = {}
@@ -289,7 +289,7 @@ def _judged(
     judgement = judge(standing, moment)
     if moment != now and now < cycle.end:
         # How fresh the source is now has no bearing on what was true then.
-        judgement = replace(judgement, freshness=state.freshness(now, has_value=value is not None))
+        judgement = replace(judgement, freshness=state.freshness(now))
     view = KeyResultView(
         id=f"{team.name}/{key_result.name}",
         title=spec.title or _title(key_result.name),
@@ -478,7 +478,7 @@ async def list_metrics(
             sources.get(item.revision.id, []),
             definition,
             None,
-            asserted_at=None if sample is None else sample.recorded_at,
+            asserted_at=None if sample is None or sample.value is None else sample.recorded_at,
         )
         views.append(_metric_view(item, sample, state, definition.spec, now))
     return views, page[-1] if more else None
@@ -511,7 +511,7 @@ def _metric_view(
         sample_size=None if sample is None else sample.sample_size,
         observed_at=None if sample is None else sample.observed_at,
         measured_at=None if sample is None else sample.measured_at,
-        freshness=freshness_view(state.freshness(now, has_value=value is not None)),
+        freshness=freshness_view(state.freshness(now)),
         source=state.view(),
         managed_by=metric.managed_by,
         version=metric.version,

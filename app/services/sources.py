@@ -38,13 +38,12 @@ class SourceState:
     def view(self) -> SourceView:
         return SourceView(connection=self.connection, health=self.health, reason=self.reason, link=self.link)
 
-    def freshness(self, now: datetime, *, has_value: bool) -> Freshness:
+    def freshness(self, now: datetime) -> Freshness:
         return freshness(
             last_success_at=self.last_success_at,
             failing_reason=self.failing_reason,
             fresh_within=self.fresh_within,
             now=now,
-            has_value=has_value,
         )
 
 

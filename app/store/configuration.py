@@ -6,6 +6,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.store.plans import is_needed
 from app.store.tables import (
     Dataset,
     KeyResult,
@@ -24,10 +25,10 @@ async def delete_secrets(session: AsyncSession, connection_id: int) -> None:
 
 
 async def resume_plans(session: AsyncSession, connection_id: int, now: datetime) -> None:
-    """A connection was changed: its plans are tried again now."""
+    """A connection was changed: its plans are tried again now, those that were paused for their query too."""
     await session.execute(
         update(Plan)
-        .where(col(Plan.connection_id) == connection_id, col(Plan.next_due_at).is_not(None))
+        .where(col(Plan.connection_id) == connection_id, is_needed())
         .values(next_due_at=now, paused_code=None, failures=0)
     )
 

@@ -276,10 +276,15 @@ async def newest_revision(session: AsyncSession, metric_id: int) -> MetricRevisi
 
 
 async def revision_at(session: AsyncSession, metric_id: int, moment: datetime) -> MetricRevision | None:
-    """The revision that was in force at a moment (the first one for moments before it)."""
+    """The revision that was served at a moment (the first one for moments before it): that of the newest sample, for a
+    revision is made before it is built, and evaluated as soon as it is current."""
     query = select(MetricRevision).where(col(MetricRevision.metric_id) == metric_id)
-    before = query.where(col(MetricRevision.created_at) <= moment).order_by(col(MetricRevision.number).desc())
-    found = (await session.scalars(before.limit(1))).first()
+    served = (
+        query.join(Sample, col(Sample.revision_id) == col(MetricRevision.id))
+        .where(col(Sample.recorded_at) <= moment)
+        .order_by(col(Sample.id).desc())
+    )
+    found = (await session.scalars(served.limit(1))).first()
     return found or (await session.scalars(query.order_by(col(MetricRevision.number)).limit(1))).first()
 
 
@@ -398,7 +403,14 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
             Connection,
             col(Connection.id) == func.coalesce(col(Plan.connection_id), col(Dataset.connection_id)),
         )
-        .order_by(col(Team.name), col(KeyResult.name), col(KeyResult.cycle), col(MetricPart.part), col(Plan.id))
+        .order_by(
+            col(Team.name),
+            col(KeyResult.name),
+            col(KeyResult.cycle),
+            col(Sample.id).desc(),  # a window that came to need a cycle, or no more, leaves a sample of the other kind
+            col(MetricPart.part),
+            col(Plan.id),
+        )
     )
     if wanted.current_only:
         query = query.where(col(KeyResult.is_current).is_(True))

@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store.tables import Connection, Dataset, Plan, Run, StagedChange, Team
+from connectors.errors import QueryError
 
 _IN = 500
 
@@ -97,9 +98,17 @@ async def plans_reading(
     return list(await session.scalars(query))
 
 
+def is_needed() -> ColumnElement[bool]:
+    """Plans that are pulled, or would be but for their query: not those that nothing needs, nor baselines that are
+    measured."""
+    return or_(col(Plan.next_due_at).is_not(None), col(Plan.paused_code) == QueryError.code)
+
+
 async def make_due(session: AsyncSession, plan_ids: Collection[int], now: datetime) -> None:
     """These plans are due now; a plan that is paused for its query is tried again."""
-    await session.execute(update(Plan).where(col(Plan.id).in_(plan_ids)).values(next_due_at=now, paused_code=None))
+    await session.execute(
+        update(Plan).where(col(Plan.id).in_(plan_ids), is_needed()).values(next_due_at=now, paused_code=None)
+    )
 
 
 async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], now: datetime) -> None:

@@ -14,28 +14,25 @@ FAILS = "the tool refuses the credential"
 
 
 @pytest.mark.parametrize(
-    ("age", "failing", "has_value", "level", "word"),
+    ("age", "failing", "level", "word"),
     [
-        pytest.param(timedelta(0), None, True, "fresh", None, id="just read"),
-        pytest.param(DAY, None, True, "fresh", None, id="exactly as old as allowed"),
-        pytest.param(DAY + timedelta(microseconds=1), None, True, "stale", "older than 1d", id="a moment older"),
-        pytest.param(timedelta(hours=3), FAILS, True, "fresh", FAILS, id="failing, still young"),
-        pytest.param(timedelta(hours=25), FAILS, True, "error", FAILS, id="failing and old"),
-        pytest.param(None, FAILS, False, "error", FAILS, id="failing from the start"),
-        pytest.param(None, FAILS, True, "error", FAILS, id="failing, age unknown"),
-        pytest.param(None, None, False, "no_data", "nothing has come", id="nothing yet"),
-        pytest.param(None, None, True, "stale", "not known when", id="a value of unknown age"),
-        pytest.param(timedelta(hours=1), None, False, "fresh", None, id="read, and found no value"),
-        pytest.param(timedelta(seconds=-30), None, True, "fresh", None, id="a clock ahead of ours"),
+        pytest.param(timedelta(0), None, "fresh", None, id="just read"),
+        pytest.param(DAY, None, "fresh", None, id="exactly as old as allowed"),
+        pytest.param(DAY + timedelta(microseconds=1), None, "stale", "older than 1d", id="a moment older"),
+        pytest.param(timedelta(hours=3), FAILS, "fresh", FAILS, id="failing, still young"),
+        pytest.param(timedelta(hours=25), FAILS, "error", FAILS, id="failing and old"),
+        pytest.param(None, FAILS, "error", FAILS, id="failing from the start"),
+        pytest.param(None, None, "no_data", "nothing has come", id="nothing yet"),
+        pytest.param(timedelta(hours=1), None, "fresh", None, id="read, and found no value"),
+        pytest.param(timedelta(seconds=-30), None, "fresh", None, id="a clock ahead of ours"),
     ],
 )
-def test_levels(age: timedelta | None, failing: str | None, has_value: bool, level: str, word: str | None) -> None:
+def test_levels(age: timedelta | None, failing: str | None, level: str, word: str | None) -> None:
     result = freshness(
         last_success_at=None if age is None else NOW - age,
         failing_reason=failing,
         fresh_within=DAY,
         now=NOW,
-        has_value=has_value,
     )
     assert result.level == level
     assert word is None or word in (result.reason or "")
@@ -48,15 +45,13 @@ def test_levels(age: timedelta | None, failing: str | None, has_value: bool, lev
     st.integers(0, 10**7),
     st.integers(1, 10**6),
     st.none() | st.just(FAILS),
-    st.booleans(),
 )
-def test_nothing_older_than_promised_is_fresh(age: int, allowed: int, failing: str | None, has_value: bool) -> None:
+def test_nothing_older_than_promised_is_fresh(age: int, allowed: int, failing: str | None) -> None:
     result: Freshness = freshness(
         last_success_at=NOW - timedelta(seconds=age),
         failing_reason=failing,
         fresh_within=timedelta(seconds=allowed),
         now=NOW,
-        has_value=has_value,
     )
     assert (result.level == "fresh") == (age <= allowed)
     assert result.level == "fresh" or result.reason is not None
