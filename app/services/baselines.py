@@ -98,7 +98,8 @@ async def _is_whole(session: Session, item: RevisedMetric) -> bool:
         if source.dataset is None or source.connection is None:
             continue
         if source.dataset.shape == "events":
-            if source.connection.last_delivery_at is None or await deliveries.has_pending(session, source.connection.id):
+            has_come = source.connection.last_delivery_at is not None
+            if not has_come or await deliveries.has_pending(session, source.connection.id):
                 return False
         elif source.plan is None or source.plan.cursor is None:
             return False

@@ -258,7 +258,7 @@ def _judged(
         row.sources,
         definition,
         spec.fresh_within,
-        asserted_at=None if sample is None or sample.value is None else sample.recorded_at,
+        asserted_at=None if sample is None or sample.value is None else sample.observed_at,
     )
     guardrails = []
     own_baselines: dict[str, Decimal | None] = {}
@@ -478,7 +478,7 @@ async def list_metrics(
             sources.get(item.revision.id, []),
             definition,
             None,
-            asserted_at=None if sample is None or sample.value is None else sample.recorded_at,
+            asserted_at=None if sample is None or sample.value is None else sample.observed_at,
         )
         views.append(_metric_view(item, sample, state, definition.spec, now))
     return views, page[-1] if more else None

@@ -104,24 +104,19 @@ class _Reconciliation:
         }
         team = await organisation.lock_team(self._session, self._file.team)
         if team is None:
-            team = Team(
-                name=self._file.team,
-                spec=spec,
-                managed_by=self._managed_by,
-                version=1,
-                created_at=self._now,
-                updated_at=self._now,
-            )
-            self._session.add(team)
-            await self._session.flush()
-            self._done = Reconciled(team)
-            await self._note("team", team.name, "create", None, spec, id_=team.name)
+            new = self._new("team", self._file.team)
+            team = await organisation.create_team(self._session, name=self._file.team, spec=spec, **new)
+            if team is not None:
+                self._done = Reconciled(team)
+                await self._note("team", team.name, "create", None, spec, id_=team.name)
+                return team
+            team = await organisation.lock_team(self._session, self._file.team)
+            assert team is not None
+        self._done = Reconciled(team)
+        if team.spec != spec:
+            await self._update(team, "team", spec, id_=team.name)
         else:
-            self._done = Reconciled(team)
-            if team.spec != spec:
-                await self._update(team, "team", spec, id_=team.name)
-            else:
-                self._unchanged("team", team.name, id_=team.name)
+            self._unchanged("team", team.name, id_=team.name)
         return team
 
     async def _connection(self, name: str, connector: str, options: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.store.deliveries import upsert
 from app.store.tables import (
     Connection,
     Dataset,
@@ -46,6 +47,13 @@ async def get_team(session: AsyncSession, name: str) -> Team | None:
 async def lock_team(session: AsyncSession, name: str) -> Team | None:
     """The team, held until the transaction ends: one change of its configuration at a time."""
     return (await session.scalars(select(Team).where(col(Team.name) == name).with_for_update())).first()
+
+
+async def create_team(session: AsyncSession, **values: Any) -> Team | None:
+    """A new team, held until the transaction ends; None where somebody else has just created it."""
+    created = upsert(session, Team).values(**values).on_conflict_do_nothing(index_elements=["name"])
+    identity = await session.scalar(created.returning(col(Team.id)))
+    return None if identity is None else await session.get(Team, identity)
 
 
 async def list_teams(session: AsyncSession, *, after: str = "", limit: int = 1000) -> list[Team]:
