@@ -53,7 +53,9 @@ def configure_logs(style: Literal["json", "console"]) -> None:
     ]
     renderer: structlog.typing.Processor
     if style == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     else:
         renderer = structlog.processors.JSONRenderer()
     # Locals are left out of tracebacks: they hold secrets and callers' input.

@@ -42,13 +42,12 @@ class Api:
         self.telemetry = Telemetry()
         self.hooks = Hooks(self.telemetry)
         self.routes = self._routes(open_context)
-        self._front = Front(self.routes, self.telemetry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self.hooks(scope, receive, send)
         else:
-            await self._front(scope, receive, send)
+            await self.routes(scope, receive, send)
 
     def lifespan(self) -> AbstractAsyncContextManager[object]:
         """What a server does around serving: for tests, which have no server."""
@@ -78,6 +77,8 @@ class Api:
             redirect_slashes=False,
         )
         app.state.telemetry = self.telemetry
+        # Within the framework's own last resort, which would answer a crash before we see it.
+        app.add_middleware(Front, telemetry=self.telemetry)
         guards = [Depends(authenticated), Depends(strict_query)]
         v1 = APIRouter(prefix="/v1", dependencies=guards)
         for module in (key_results, objectives, teams, metrics, datasets, connections, tokens):

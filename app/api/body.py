@@ -22,6 +22,7 @@ BODY_DEADLINE = 20.0
 JSON_TYPES = ("application/json",)
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
+_LONGEST_KEY = 63
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -151,6 +152,8 @@ def field_errors(errors: Sequence[Mapping[str, object]]) -> tuple[FieldError, ..
     for error in errors:
         location = error["loc"]
         parts = location if isinstance(location, tuple) else ()
+        if str(error["type"]) == "extra_forbidden" and len(str(parts[-1])) > _LONGEST_KEY:
+            parts = parts[:-1]  # an unknown key is named, but not whatever is sent in its place
         found.append(FieldError(_pointer(parts), str(error["type"]), _sentence(error)))
     return tuple(found)
 

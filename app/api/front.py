@@ -7,8 +7,9 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problem import MEDIA_TYPE, new_request_id, plain_error, problem_body
-from app.errors import AppError, StoreUnavailable
+from app.errors import AppError, Conflict, StoreUnavailable
 from app.store.database import is_unavailable
+from app.store.ready import is_conflict
 from app.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,8 @@ def as_app_error(error: Exception) -> AppError:
         return error
     if is_unavailable(error):
         return StoreUnavailable()
+    if is_conflict(error):
+        return Conflict("Something else changed it at the same moment: try again.", code="concurrent_change")
     return plain_error(500)
 
 

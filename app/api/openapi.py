@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.problem import MEDIA_TYPE, Problem
+from app.domain.language import NAME_PATTERN
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -74,6 +75,43 @@ def document_bytes(app: FastAPI) -> bytes:
     return kept
 
 
+HOOKS_PATH = "/v1/hooks/{team}/{connection}"
+_NAME = {"type": "string", "pattern": NAME_PATTERN, "maxLength": 63}
+_HOOKS: dict[str, Any] = {
+    "tags": ["hooks"],
+    "summary": "Take a webhook",
+    "description": (
+        "Verified by the connection's own scheme over the raw bytes, stored durably, then answered; nothing is parsed "
+        "before that. No token: the signature is the proof. Sent again, it has no second effect."
+    ),
+    "operationId": "take_webhook",
+    "parameters": [
+        {"name": name, "in": "path", "required": True, "schema": _NAME, "example": example}
+        for name, example in (("team", "operations"), ("connection", "erp"))
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {}, "example": {"id": "po-1", "event": "po.approved"}}},
+    },
+    "responses": {
+        "202": {
+            "description": "It is stored; `duplicate` where it was already.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"id": {"type": "integer"}, "duplicate": {"type": "boolean"}},
+                        "required": ["id", "duplicate"],
+                    },
+                    "example": {"id": 88123, "duplicate": False},
+                }
+            },
+        },
+        **{str(status): problem(status) for status in (400, 401, 404, 408, 413, 415, 503)},
+    },
+}
+
+
 def install(app: FastAPI) -> None:
     """Make `app.openapi()` the document with our schemas in it, built once."""
 
@@ -87,6 +125,7 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
+            document["paths"][HOOKS_PATH] = {"post": _HOOKS}
             _, schemas = models_json_schema([(model, "validation") for model in _models.values()], ref_template=_REF)
             components = document.setdefault("components", {}).setdefault("schemas", {})
             for name, schema in schemas.get("$defs", {}).items():

@@ -1,7 +1,7 @@
-"""Whether the database can serve requests."""
+"""Whether the database can serve requests, and whether one that failed may be tried again."""
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import col
 
 from app.store.database import Database, is_unavailable
@@ -20,3 +20,11 @@ async def is_ready(database: Database) -> bool:
             raise
         return False
     return True
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a transaction lost against another one at the same moment: a key that both made, a deadlock."""
+    if isinstance(error, IntegrityError):
+        return True
+    # Class 40 of SQLSTATE is "transaction rollback": serialization failures and deadlocks.
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith("40")
