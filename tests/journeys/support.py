@@ -1,0 +1,183 @@
+"""A service in this process for the journeys: the API and a worker's functions over one database."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import httpx
+from standardwebhooks import Webhook
+
+from app.api.application import Api
+from app.api.context import ApiContext
+from app.services.context import Services
+from app.services.secrets import Seal, SecretPolicy, SecretResolver
+from app.services.tokens import Principal, Scope, create_token
+from app.store.database import Database
+from connectors.http import create_client, parse_policy, toolbox
+from connectors.registry import connectors
+from tests.conftest import FakeClock
+from workers.pull import pull
+from workers.schedule import Errands, tick
+
+#: What the sender of webhooks and the service both know.
+HOOK_SECRET = "whsec_" + base64.b64encode(b"a secret for the journeys of it").decode()
+
+_SOMEBODY = Principal(0, "journeys", frozenset({"admin"}), None)
+_EXACT = Context(prec=28, rounding=ROUND_HALF_EVEN)
+_T = TypeVar("_T")
+
+
+def exact(number: Fraction) -> Decimal:
+    """The number in 28 significant digits, half-even: how values are promised."""
+    return _EXACT.divide(Decimal(number.numerator), Decimal(number.denominator))
+
+
+def percentile(numbers: Iterable[Fraction], share: Fraction) -> Fraction:
+    """Linear interpolation between the two nearest ranks (type 7)."""
+    ordered = sorted(numbers)
+    whole, part = divmod((len(ordered) - 1) * share, 1)
+    low, high = ordered[int(whole)], ordered[min(int(whole) + 1, len(ordered) - 1)]
+    return low + (high - low) * part
+
+
+def signed(message_id: str, body: bytes, at: datetime, secret: str = HOOK_SECRET) -> dict[str, str]:
+    """The headers of a Standard Webhook, by the specification's own library."""
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message_id, at, body.decode()),
+    }
+
+
+async def in_flight(most: int, jobs: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
+    """Run the jobs in their order, at most so many at a time; the results as they come."""
+    waiting = iter(jobs)
+    results: list[_T] = []
+
+    async def take() -> None:
+        for job in waiting:
+            results.append(await job())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(most):
+            group.create_task(take())
+    return results
+
+
+@dataclass
+class PullQueue:
+    """A doorbell in this process: it keeps the pulls that were rung for; all else is found in the database."""
+
+    pulls: list[tuple[int, int]] = field(default_factory=list)
+
+    async def deliveries(self) -> None:
+        pass
+
+    async def pull(self, plan_id: int, fence: int) -> None:
+        self.pulls.append((plan_id, fence))
+
+    async def build(self) -> None:
+        pass
+
+
+@dataclass
+class LocalService:
+    """The API to call by `http`, and a worker that works when it is told to."""
+
+    http: httpx.AsyncClient
+    services: Services
+    clock: FakeClock
+    queue: PullQueue
+    _errands: Errands = field(default_factory=Errands)
+
+    async def headers(self, *scopes: Scope) -> dict[str, str]:
+        """Of somebody who holds these scopes."""
+        _, token = await create_token(
+            self.services.database,
+            name="-".join(scopes),
+            scopes=scopes,
+            team=None,
+            principal=_SOMEBODY,
+            now=self.clock(),
+        )
+        return {"Authorization": f"Bearer {token}"}
+
+    async def apply(self, team: str, file: str) -> dict[str, Any]:
+        """Apply a team file; what it changed."""
+        headers = {**await self.headers("write"), "content-type": "application/yaml"}
+        answer = await self.http.post(f"/v1/teams/{team}/apply", content=file, headers=headers)
+        assert answer.status_code == 200, answer.text
+        outcome: dict[str, Any] = answer.json()
+        return outcome
+
+    async def get(self, path: str, **parameters: str) -> Any:
+        """What a reader gets."""
+        answer = await self.http.get(path, params=parameters, headers=await self.headers("read"))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def items(self, path: str, **parameters: str) -> list[dict[str, Any]]:
+        """Every item of a list, page after page."""
+        found: list[dict[str, Any]] = []
+        place: dict[str, str] = {}
+        while True:
+            page = await self.get(path, limit="1000", **parameters, **place)
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            place = {"after": page["next"]}
+
+    async def work(self) -> None:
+        """All that a worker finds to do, pulls included."""
+        context = {"services": self.services, "errands": self._errands, "owner": "journey"}
+        while True:
+            await tick(context)
+            rung, self.queue.pulls = self.queue.pulls, []
+            if not rung:
+                return
+            for plan_id, fence in rung:
+                await pull(context, plan_id, fence)
+
+
+@asynccontextmanager
+async def local_service(
+    database_url: str,
+    clock: FakeClock,
+    environ: dict[str, str],
+    tools: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[LocalService]:
+    """A service over a migrated database. Every team may use the secrets in `environ`; `tools` answers for all the
+    internet (None: nobody does)."""
+    database, queue, seal = Database(database_url), PullQueue(), Seal(bytes(range(32)))
+    nobody = httpx.MockTransport(lambda request: httpx.Response(503))
+    client = create_client(parse_policy(""), transport=tools or nobody)
+    services = Services(
+        database=database,
+        clock=clock,
+        connectors=connectors(),
+        secrets=SecretResolver(SecretPolicy.parse("*=*"), seal, environ),
+        toolbox=lambda: toolbox(client, clock),
+        queue=queue,
+    )
+
+    @asynccontextmanager
+    async def open_context() -> AsyncIterator[ApiContext]:
+        yield ApiContext(services=services, seal=seal)
+
+    api = Api(open_context)
+    try:
+        async with (
+            api.lifespan(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://krsync.test") as http,
+        ):
+            yield LocalService(http, services, clock, queue)
+    finally:
+        await client.aclose()
+        await database.close()
