@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -37,6 +38,7 @@ _STATUS_STYLES = {
     "void": "bold red",
 }
 _LONGEST_LIST = 20
+_PLACES = 2
 
 
 def add_to(app: typer.Typer) -> None:
@@ -92,7 +94,7 @@ def _status_row(item: Mapping[str, Any]) -> Sequence[Text]:
     return (
         cell(item.get("id"), "bold"),
         cell(_with_unit(item)),
-        cell(f"{clean(item.get('baseline'))} → {_target(item)}"),
+        cell(f"{_rounded(clean(item.get('baseline')))} → {_target(item)}"),
         cell(percent(item.get("progress"))),
         cell(percent(item.get("expected_progress"))),
         cell(word, style),
@@ -104,12 +106,20 @@ def _status_row(item: Mapping[str, Any]) -> Sequence[Text]:
 def _with_unit(item: Mapping[str, Any]) -> str:
     value = item.get("value")
     unit = _part(item, "metric").get("unit")
-    return clean(value) if value is None or not unit else f"{clean(value)} {clean(unit)}"
+    return clean(value) if value is None or not unit else f"{_rounded(clean(value))} {clean(unit)}"
+
+
+def _rounded(value: str) -> str:
+    """A number as a table has room for it; `explain` and `--json` show all its digits."""
+    whole, point, places = value.partition(".")
+    if len(places) <= _PLACES or not (whole.lstrip("-") + places).isdigit():
+        return value
+    return format(round(Decimal(value), _PLACES), "f")
 
 
 def _target(item: Mapping[str, Any]) -> str:
     maintain = _part(item, "target_rule").get("maintain")
-    return clean(maintain if item.get("target") is None and maintain else item.get("target"))
+    return clean(maintain) if item.get("target") is None and maintain else _rounded(clean(item.get("target")))
 
 
 def explain(
