@@ -70,7 +70,7 @@ class SecretBody(Model):
     """A secret to seal: its value, or `generate` for a new webhook signing secret."""
 
     value: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
-    generate: bool = False
+    generate: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _one(self) -> "SecretBody":
