@@ -1,7 +1,7 @@
 """Run as a script: stands in for `krsync serve` and `krsync worker` under the supervisor.
 
-Its environment says how it behaves: FAKE_SERVE=broken ends at once, FAKE_STUBBORN ignores SIGTERM. Every start adds a
-line `name pid` to `children` in the data directory.
+Its environment says how it behaves: with FAKE_BROKEN (the path of a FIFO) `serve` ends as soon as `worker` runs, with
+FAKE_STUBBORN both ignore SIGTERM. Every start adds a line `name pid` to `children` in the data directory.
 """
 
 import os
@@ -14,7 +14,9 @@ from pathlib import Path
 def main(arguments: list[str]) -> None:
     directory = Path(os.environ["KRSYNC_DATA_DIR"])
     name = arguments[0]
-    if name == "serve" and os.environ.get("FAKE_SERVE") == "broken":
+    fifo = os.environ.get("FAKE_BROKEN")
+    if fifo and name == "serve":
+        os.close(os.open(fifo, os.O_RDONLY))  # returns when the worker opens its end
         sys.exit(7)
     if os.environ.get("FAKE_STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -22,6 +24,8 @@ def main(arguments: list[str]) -> None:
     with (directory / "children").open("ab") as file:
         file.write(line)
     os.write(1, line)  # one write: the other child writes to the same pipe
+    if fifo:
+        os.close(os.open(fifo, os.O_WRONLY))
     if name == "serve":
         serve(socket.socket(fileno=int(arguments[2])))
     while True:
