@@ -111,7 +111,7 @@ def _with_unit(item: Mapping[str, Any]) -> str:
 
 def _rounded(value: str) -> str:
     """A number as a table has room for it; `explain` and `--json` show all its digits."""
-    whole, point, places = value.partition(".")
+    whole, _, places = value.partition(".")
     if len(places) <= _PLACES or not (whole.lstrip("-") + places).isdigit():
         return value
     return format(round(Decimal(value), _PLACES), "f")
@@ -200,7 +200,7 @@ def _show_records(
             (
                 cell(record.get("label") or record.get("entity")),
                 cell(record.get("at")),
-                cell(record.get(column)),
+                cell(_rounded(clean(record.get(column)))),
                 cell(record.get("link"), "dim"),
             )
             for record in shown

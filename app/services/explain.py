@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
-from app.services.definitions import Definition, definition_of, dump
+from app.services.definitions import Definition, definition_of, dump, team_cycle
 from app.services.evaluate import Computed, compute
 from app.services.read import Judged, judged_key_result
 from app.services.revisions import window_value
@@ -53,7 +53,8 @@ async def explain(
             item = await organisation.with_revision(session, item, revision)
     definition = definition_of(item.revision)
     # Windows are half-open: the cycle's end is already the next one's.
-    moment = min(as_of or now, judged.view.cycle.end - _JUST_BEFORE)
+    end = team_cycle(row.team, row.key_result.cycle).end
+    moment = min(as_of or now, end - _JUST_BEFORE)
     asked = row.key_result.cycle if definition.spec.needs_cycle else ""
     computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
     bounds = facts.Window(computed.window.start, computed.window.end, moment, known_at)
@@ -68,7 +69,7 @@ async def explain(
         included += inside
         excluded += outside
     delta = None
-    if definition.extractions and as_of is None and known_at is None and now < judged.view.cycle.end:
+    if definition.extractions and as_of is None and known_at is None and now < end:
         delta = await _delta(session, item, definition, asked, bounds, computed, limit=min(limit, 100))
     return ExplainView(
         id=judged.view.id,

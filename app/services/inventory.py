@@ -6,11 +6,10 @@ from datetime import datetime
 from app.domain.language import CalendarSpec
 from app.domain.rollup import Part, rollup
 from app.services.definitions import team_cycle
-from app.services.read import Judged, judge_rows, number
+from app.services.read import Judged, cycle_view, judge_rows, number
 from app.services.sources import connection_health
 from app.services.views import (
     ConnectionView,
-    CycleView,
     DatasetView,
     ObjectiveView,
     RecordView,
@@ -80,7 +79,7 @@ async def list_objectives(
                 title=spec["title"],
                 description=spec.get("description"),
                 team=owner.name,
-                cycle=CycleView(name=span.name, start=span.start, end=span.end),
+                cycle=cycle_view(span, owner),
                 focus=spec.get("focus"),
                 owner=spec.get("owner"),
                 supports=list(spec.get("supports", ())),

@@ -11,12 +11,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
+from app.domain.cycle import Cycle
 from app.domain.guardrail import Guardrail
 from app.domain.judgement import Judgement, KeyResultStatus, Standing, judge
 from app.domain.language import Change, KeyResultSpec, Maintain, MeasuredBaseline, MetricSpec
 from app.domain.progress import progress
 from app.domain.window import TimeSpan
-from app.services.definitions import definition_of, dump, team_cycle
+from app.services.definitions import definition_of, dump, team_cycle, team_zone
 from app.services.evaluate import Computed, compute
 from app.services.sources import SourceState, source_state
 from app.services.views import (
@@ -294,7 +295,7 @@ def _judged(
         id=f"{team.name}/{key_result.name}",
         title=spec.title or _title(key_result.name),
         objective=f"{team.name}/{row.objective.name}",
-        cycle=CycleView(name=cycle.name, start=cycle.start, end=cycle.end),
+        cycle=cycle_view(cycle, team),
         kind=spec.kind,
         weight=spec.weight,
         owner=spec.owner or row.objective.spec.get("owner"),
@@ -353,6 +354,14 @@ def _title(name: str) -> str:
 def number(share: Fraction | None) -> float | None:
     """A ratio as JSON carries it: the nearest double of the exact fraction, made only after every decision."""
     return None if share is None else share.numerator / share.denominator
+
+
+def cycle_view(cycle: Cycle, team: Team) -> CycleView:
+    """A cycle in the team's local days."""
+    zone = team_zone(team)
+    return CycleView(
+        name=cycle.name, start=cycle.start.astimezone(zone).date(), end=cycle.end.astimezone(zone).date()
+    )
 
 
 def target_rule(target: Decimal | Change | Maintain) -> dict[str, Any]:

@@ -66,8 +66,8 @@ def source_state(
     *,
     asserted_at: datetime | None,
 ) -> SourceState:
-    """The state of what feeds a metric. `asserted_at` is the moment that a manual metric's value is about: a new rule or
-    a late word about an old day makes it no younger."""
+    """The state of what feeds a metric. `asserted_at` is the moment that a manual metric's value is about: a new rule
+    or a late word about an old day makes it no younger."""
     if definition is not None and definition.spec.manual is not None:
         every = definition.spec.manual.every
         within = fresh_within or every or DEFAULT_MANUAL_EVERY

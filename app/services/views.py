@@ -3,7 +3,7 @@
 Measured quantities are decimal strings (exact), ratios are JSON numbers, moments are RFC 3339 UTC.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -21,9 +21,11 @@ class View(BaseModel):
 
 
 class CycleView(View):
+    """A cycle by its first local day and the first day after it."""
+
     name: str
-    start: datetime
-    end: datetime
+    start: date
+    end: date
 
 
 class MetricReference(View):
@@ -88,6 +90,7 @@ class KeyResultView(View):
     freshness: FreshnessView
     compliance: ComplianceView | None = None
     guardrails: list[GuardrailView]
+    forecast: None = None
     source: SourceView
     managed_by: Literal["file", "api"]
     version: int
