@@ -63,6 +63,7 @@ class Api:
                 try:
                     yield
                 finally:
+                    self.hooks.door = None
                     await writer.close()
 
         app = FastAPI(

@@ -57,8 +57,9 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope)
+        door = self.door
         try:
-            answer, outcome = await self._take(scope, receive)
+            answer, outcome = await self._take(door, scope, receive)
         except Exception as error:
             await self._refuse(error, scope, send, request_id)
             return
@@ -71,12 +72,12 @@ class Hooks:
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
         self._telemetry.deliveries.labels(outcome).inc()
-        await self._ring()
+        assert door is not None
+        await _ring(door)
 
-    async def _take(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
+    async def _take(self, door: HookDoor | None, scope: Scope, receive: Receive) -> tuple[bytes, str]:
         if scope["method"] != "POST":
             raise plain_error(405, "Send webhooks by POST.", Allow="POST")
-        door = self.door
         if door is None:
             raise StoreUnavailable
         headers = scope["headers"]
@@ -116,12 +117,12 @@ class Hooks:
         self._telemetry.deliveries.labels(told.code).inc()
         await send_problem(send, told, request_id, with_body=scope["method"] != "HEAD")
 
-    async def _ring(self) -> None:
-        assert self.door is not None
-        try:
-            await self.door.services.queue.deliveries()
-        except Exception as error:  # the delivery is stored; a sweep finds it without the bell
-            log.warning("hook.bell_failed", error=type(error).__name__)
+
+async def _ring(door: HookDoor) -> None:
+    try:
+        await door.services.queue.deliveries()
+    except Exception as error:  # the delivery is stored; a sweep finds it without the bell
+        log.warning("hook.bell_failed", error=type(error).__name__)
 
 
 def _verify(hook: Hook, delivery: InboundDelivery) -> None:
