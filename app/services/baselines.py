@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.language import KeyResultSpec, MeasuredBaseline
+from app.domain.window import TimeSpan
 from app.services.definitions import definition_of, team_cycle
 from app.services.evaluate import Computed, compute
 from app.store import deliveries, organisation, samples
@@ -67,6 +68,7 @@ async def _freeze_measured(
     if any(part.query_digest for part in item.parts.values()):
         # The tool is asked now about the past: the measurement is as new as the answer, its window is the period's.
         window = definition_of(item.revision).window(as_of, cycle.span)
+        window = TimeSpan(window.start, cycle.end if window.end is None else min(window.end, cycle.end))
         computed = await compute(
             session, item, cycle=period if needs_cycle else "", as_of=now, measured_for=baseline_plan(period)
         )

@@ -156,6 +156,11 @@ async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox
             # What a sweep missed is gone only when a second one misses it too: that one comes soon.
             waits = now + timedelta(seconds=plan.cadence_seconds) if changed.missing else now + FULL_EVERY
             plan.full_due_at = waits
+        is_first = plan.last_success_at is None
+        plan.last_success_at = now
+        if is_first:
+            # Until now nothing was known of the dataset; that it holds nothing is known from now on.
+            changed.metrics.update(metric_id for _, metric_id in await organisation.live_parts(db, [dataset.id]))
         if changed.metrics:
             await evaluate(db, changed.metrics, now=now)
         await _succeed(db, services, attempt, plan, changed.count, now)

@@ -29,7 +29,8 @@ def bind_query(connector: Connector, plan: Plan) -> BaseModel:
 
 
 def query_window(plan: Plan, team: Team, at: datetime) -> Window:
-    """The span a plan's query is asked for at a moment. A baseline's is that of the end of its period."""
+    """The span a plan's query is asked for at a moment. A baseline's is that of the end of its period, and no later:
+    what came afterwards, in a longer window, was not known then."""
     assert plan.query is not None
     window = _WINDOW.validate_python(plan.query["window"])
     cycle: TimeSpan | None = None
@@ -39,4 +40,7 @@ def query_window(plan: Plan, team: Team, at: datetime) -> Window:
     elif plan.cycle:
         cycle = team_cycle(team, plan.cycle).span
     span = resolve(window, at=at, zone=team_zone(team), cycle=cycle)
-    return Window(span.start, span.end, team.spec.get("timezone", "UTC"))
+    end = span.end
+    if plan.cycle.startswith(_BASELINE) and end is not None:
+        end = min(end, at + timedelta(microseconds=1))
+    return Window(span.start, end, team.spec.get("timezone", "UTC"))

@@ -1,68 +1,38 @@
 """The services over a real database, with a clock turned by hand and a queue that only counts."""
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest_asyncio
 
 from app.services.context import Services
-from app.store.database import Database
-from connectors.contract import Toolbox
-from connectors.registry import connectors
-from connectors.secrets import SecretReference
 from tests.conftest import FakeClock
+from tests.fakes.jira_cloud import JiraCloudFake
+from tests.services.story import SECRETS, Story, jira_site, make_services, open_story
 
-
-@dataclass
-class CountingQueue:
-    """A doorbell that nobody hears."""
-
-    rung: list[str] = field(default_factory=list)
-
-    async def deliveries(self) -> None:
-        self.rung.append("deliveries")
-
-    async def pull(self, plan_id: int, fence: int) -> None:
-        self.rung.append(f"pull {plan_id} {fence}")
-
-    async def build(self) -> None:
-        self.rung.append("build")
-
-
-@dataclass
-class GivenSecrets:
-    """Secrets by name; every team may use them."""
-
-    values: dict[str, str]
-
-    def allows(self, team: str, reference: SecretReference) -> bool:
-        return True
-
-    async def resolve(
-        self, database: Database, team: str, connection_id: int, reference: SecretReference
-    ) -> str | None:
-        return self.values.get(reference.name)
-
-
-SECRETS = {"ERP_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "JIRA_TOKEN": "a-jira-token"}
+__all__ = ["SECRETS", "make_services"]
 
 
 @pytest_asyncio.fixture
-async def services(database_url: str, clock: FakeClock) -> AsyncIterator[Services]:
+async def story(database_url: str, clock: FakeClock) -> AsyncIterator[Story]:
+    """A team on an empty database; outbound calls go nowhere."""
+    async with open_story(database_url, clock) as story:
+        yield story
+
+
+@pytest_asyncio.fixture
+async def services(story: Story) -> Services:
     """Services over an empty database; outbound calls go nowhere unless a test replaces the toolbox."""
-    database = Database(database_url)
-    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(503))) as client:
-        yield make_services(database, clock, lambda: Toolbox(http=client, now=clock))
-    await database.close()
+    return story.services
 
 
-def make_services(database: Database, clock: FakeClock, toolbox: Callable[[], Toolbox]) -> Services:
-    return Services(
-        database=database,
-        clock=clock,
-        connectors=connectors(),
-        secrets=GivenSecrets(SECRETS),
-        toolbox=toolbox,
-        queue=CountingQueue(),
-    )
+@pytest_asyncio.fixture
+async def site(clock: FakeClock) -> JiraCloudFake:
+    """An empty Jira site, for a test to fill."""
+    return jira_site(clock)
+
+
+@pytest_asyncio.fixture
+async def jira_story(database_url: str, clock: FakeClock, site: JiraCloudFake) -> AsyncIterator[Story]:
+    """A team on an empty database, whose Jira is `site`."""
+    async with open_story(database_url, clock, site) as story:
+        yield story
