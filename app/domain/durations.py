@@ -37,8 +37,10 @@ class Durations:
       work is unfinished until it is done again, while `pick: first` keeps the first time it was done. This looks at
       the category done alone: going on from a status like In Review is no reopening. Events have no leaving, there
       the last one wins.
+      With `open: include` an unfinished one is not left out: it counts from its start on.
     * `end before start`: there are moments of `to`, all of them before the start.
-    * `longer than 180d`: by the wall clock, whatever clock the duration is counted in.
+    * `longer than 180d`: by the wall clock, whatever clock the duration is counted in. An unfinished one grows longer
+      with the clock, so its age is judged when it is read.
     * `where is false`: on the record as it was then.
     """
 
@@ -99,6 +101,8 @@ class Durations:
         is_last = self.source.to.pick == "last"
         is_reopened = is_last and ended and ends[last].is_done and _category(statuses, as_of) != "done"
         if ended == 0 or is_reopened:
+            if self.source.open == "include":
+                return Outcome(placed_at_start, since=start)
             return Outcome(placed_at_start, reason="not finished")
         chosen = last if is_last else min(bisect_left(end_moments, start), last)
         end = end_moments[chosen]

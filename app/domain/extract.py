@@ -15,9 +15,10 @@ from app.domain.calendar import BusinessCalendar
 from app.domain.durations import Durations, where_reason
 from app.domain.edges import check_edge
 from app.domain.expression import Rule, RuleError, RuleValue, compile_rule
-from app.domain.language import AggregateSpec, Distinct, DurationSource, Edge, RecordsSource
+from app.domain.language import AggregateSpec, DatasetSource, Distinct, DurationSource, Edge, StateShareSource
 from app.domain.moments import format_moment, parse_moment
 from app.domain.records import EntityHistory, EventHistory, Fact, History
+from app.domain.states import StateIntervals, check_states
 from app.domain.timeline import Outcome, Timeline
 from app.domain.views import EntityView, EventsView, event_record, fields_read
 
@@ -55,8 +56,10 @@ class PartExtraction:
 OWN_NAMES = frozenset({"id", "entity", "at", "link", "name", "status_category"})
 
 
-def fields_needed(source: RecordsSource | DurationSource, aggregate: AggregateSpec | None) -> frozenset[str]:
+def fields_needed(source: DatasetSource, aggregate: AggregateSpec | None) -> frozenset[str]:
     """The names of an entity's fields that a part reads, so that its tool can be asked for them."""
+    if isinstance(source, StateShareSource):
+        return frozenset()
     texts = [source.where]
     edges: list[Edge] = []
     if isinstance(source, DurationSource):
@@ -69,7 +72,7 @@ def fields_needed(source: RecordsSource | DurationSource, aggregate: AggregateSp
 
 def compile_part(
     name: str,
-    source: RecordsSource | DurationSource,
+    source: DatasetSource,
     aggregate: AggregateSpec | None,
     dataset_shape: Literal["events", "entities"],
     calendar: BusinessCalendar | None,
@@ -78,6 +81,9 @@ def compile_part(
 
     Raises RuleError for rules that do not compile or do not fit the dataset.
     """
+    if isinstance(source, StateShareSource):
+        check_states(source, dataset_shape)
+        return PartExtraction(name, StateIntervals(source))
     where = _compiled(source.where)
     if isinstance(source, DurationSource):
         check_edge(source.from_, dataset_shape)

@@ -14,6 +14,7 @@ from app.domain.metric import (
     SOURCE_FORMS,
     TIME_UNITS,
     AggregateSpec,
+    DatasetSource,
     Distinct,
     DurationSource,
     Edge,
@@ -24,6 +25,7 @@ from app.domain.metric import (
     RecordsSource,
     Side,
     SourceForm,
+    StateShareSource,
 )
 from app.domain.scalars import (
     NAME_PATTERN,
@@ -63,6 +65,7 @@ __all__ = [
     "CalendarSpec",
     "Change",
     "ConnectionSpec",
+    "DatasetSource",
     "DatasetSpec",
     "Distinct",
     "DurationSource",
@@ -82,6 +85,7 @@ __all__ = [
     "RecordsSource",
     "Side",
     "SourceForm",
+    "StateShareSource",
     "Target",
     "TeamFile",
     "ToDate",
@@ -157,7 +161,7 @@ class KeyResultSpec(Model):
         found: list[Objection] = []
         if self.weight < 0:
             found.append(Objection("weight", "a weight is not negative", "weight"))
-        if isinstance(self.metric, MetricSpec) and self.metric.form in ("query", "manual"):
+        if isinstance(self.metric, MetricSpec) and self.metric.form not in ("records", "duration", "ratio"):
             message = "only records, duration and ratio are written inside a key result; give this metric a name"
             found.append(Objection("inline_metric", message, "metric"))
         if not isinstance(self.target, Maintain) and self.baseline is None:

@@ -62,6 +62,26 @@ class DurationSource(Model):
     where: Expression | None = None
     within: Span | None = None
     attribute: Literal["to", "from"] = "to"
+    open: Literal["exclude", "include"] = "exclude"
+
+
+class StateShareSource(Model):
+    """The share of measured time that an entity (of all entities without `of`) spent in good states: names of events of
+    an event dataset, or statuses. Time in an excluded state or before the first known one is not measured."""
+
+    dataset: Name
+    of: Text | None = None
+    good: tuple[Text, ...]
+    exclude: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "StateShareSource":
+        both = sorted(set(self.good) & set(self.exclude))
+        if not self.good:
+            refuse([Objection("states", "at least one good state is expected", "good")])
+        if both:
+            refuse([Objection("states", f"{both[0]!r} is both good and excluded", "exclude")])
+        return self
 
 
 class Side(Model):
@@ -112,8 +132,10 @@ AggregateSpec: TypeAlias = Annotated[
     ),
 ]
 
-SourceForm: TypeAlias = QuerySource | RecordsSource | DurationSource | RatioSource | ManualSource
-SOURCE_FORMS = ("query", "records", "duration", "ratio", "manual")
+SourceForm: TypeAlias = QuerySource | RecordsSource | DurationSource | StateShareSource | RatioSource | ManualSource
+#: The sources that read a dataset, record by record.
+DatasetSource: TypeAlias = RecordsSource | DurationSource | StateShareSource
+SOURCE_FORMS = ("query", "records", "duration", "state_share", "ratio", "manual")
 TIME_UNITS: dict[str, tuple[str, int]] = {
     # unit → (clock, seconds a unit; 0: the calendar's nominal day)
     "seconds": ("wall", 1),
@@ -135,6 +157,7 @@ class MetricSpec(Model):
     query: QuerySource | None = None
     records: RecordsSource | None = None
     duration: DurationSource | None = None
+    state_share: StateShareSource | None = None
     ratio: RatioSource | None = None
     manual: ManualSource | None = None
     aggregate: AggregateSpec | None = None
@@ -171,9 +194,13 @@ class MetricSpec(Model):
         found = []
         if self.duration is not None and self.unit not in TIME_UNITS:
             found.append(Objection("unit", f"a duration's unit is one of {', '.join(TIME_UNITS)}", "unit"))
+        if self.state_share is not None and self.unit != "percent":
+            found.append(Objection("unit", "a share of time is in percent", "unit"))
+        if self.state_share is not None and self.window == "now":
+            found.append(Objection("window", "a share of time needs a window, such as {trailing: 28d}", "window"))
         if self.manual is not None and self.window != "now":
             found.append(Objection("window", "a manual metric has no window", "window"))
-        if self.min_samples is not None and (self.manual is not None or self.query is not None):
+        if self.min_samples is not None and (self.manual or self.query or self.state_share) is not None:
             found.append(Objection("min_samples", "only records, duration and ratio have samples", "min_samples"))
         return found
 
@@ -182,7 +209,7 @@ class MetricSpec(Model):
         """The name of the one source form."""
         return next(name for name in SOURCE_FORMS if getattr(self, name) is not None)
 
-    def parts(self) -> dict[str, QuerySource | RecordsSource | DurationSource | ManualSource]:
+    def parts(self) -> dict[str, QuerySource | DatasetSource | ManualSource]:
         """The sources by part: `good` and `total` of a ratio, `value` of every other form."""
         if self.ratio is not None:
             sides = {"good": self.ratio.good, "total": self.ratio.total}

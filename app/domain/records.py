@@ -79,7 +79,9 @@ class Fact:
     * `at` places it in a window; None for a left-out subject that has no such moment.
     * `value` is exact, durations in seconds; None with `reason` means left out.
     * `group` is what a `distinct` aggregate counts.
-    * `since` is set for an open interval that counts up to the moment of evaluation; `value` is then None.
+    * `since` is set for what is measured with the clock. An unfinished duration counts from then to the moment of
+      evaluation: `value` and `reason` are None. A stretch in one state (`group`) lasts from then to `at`, which is None
+      while nothing has ended it: `value` is 1 in a good state, 0 in another, None with a reason where not measured.
     """
 
     part: str

@@ -12,12 +12,16 @@ STILL_TO_COME = "its moment is still to come"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rule makes of a subject as it stands at one moment; `value` or `reason` is set, never both."""
+    """What a rule makes of a subject as it stands at one moment; `value` or `reason` is set, never both.
+
+    Neither is for an unfinished duration, which counts from `since`.
+    """
 
     at: datetime | None
     value: Decimal | None = None
     reason: str | None = None
     group: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,24 @@ class Timeline:
                 label=self.label,
                 link=self.link,
                 group=outcome.group,
+                since=outcome.since,
             )
 
 
 def _awaited(
     steps: Iterable[tuple[datetime | None, Outcome]],
 ) -> Iterator[tuple[datetime | None, Outcome]]:
-    """A contribution placed in the future counts from its moment on: nothing counts before it has happened."""
+    """A contribution placed in the future counts from its moment on: nothing counts before it has happened.
+
+    A stretch of time ends at its moment instead, and is cut at the moment of evaluation by whoever measures it.
+    """
     planned: tuple[datetime, Outcome] | None = None
     for start, outcome in steps:
         if planned is not None and start is not None and planned[0] < start:
             yield planned
         planned = None
         is_ahead = outcome.at is not None and (start is None or start < outcome.at)
-        if outcome.value is None or outcome.at is None or not is_ahead:
+        if outcome.value is None or outcome.at is None or outcome.since is not None or not is_ahead:
             yield start, outcome
         else:
             yield start, replace(outcome, at=None, value=None, group=None, reason=STILL_TO_COME)
