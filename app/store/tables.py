@@ -278,6 +278,14 @@ class Fact(SQLModel, table=True):
     __table_args__ = (
         Index("ix_fact_window", "revision_id", "part", "at"),
         Index("ix_fact_entity", "revision_id", "entity"),
+        Index(
+            "ix_fact_open",
+            "revision_id",
+            "part",
+            "valid_to",
+            sqlite_where=text("since IS NOT NULL AND at IS NULL AND recorded_to IS NULL"),
+            postgresql_where=text("since IS NOT NULL AND at IS NULL AND recorded_to IS NULL"),
+        ),
     )
     id: int = _id()
     revision_id: int = _ref("metric_revision")
@@ -347,6 +355,7 @@ class Sample(SQLModel, table=True):
     numerator: Decimal | None = _exact()
     denominator: Decimal | None = _exact()
     quality: str = _text()
+    coverage: Decimal | None = _exact()
     observed_at: datetime = _moment()
     measured_at: datetime = _moment()
     recorded_at: datetime = _moment()
