@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -151,3 +151,64 @@ def _excluded(window: Window) -> ColumnElement[bool]:
     for bound in inside:
         clause = clause & or_(col(Fact.at).is_(None), bound)
     return clause
+
+
+# --- what is measured with the clock ---------------------------------------------------------------------------------
+
+
+class Stretch(NamedTuple):
+    """An entity's time in one state, `until` None while nothing has ended it; `value` 1 is good, None not measured."""
+
+    since: datetime
+    subject: str
+    entity: str
+    label: str
+    state: str | None
+    until: datetime | None
+    value: Decimal | None
+    reason: str | None
+    link: str | None
+
+
+_stretch = ("since", "subject", "entity", "label", "group_key", "at", "value", "reason", "link")
+
+
+async def stretches_in(session: AsyncSession, revision_id: int, part: str, window: Window) -> list[Stretch]:
+    """The stretches in one state that overlap the window and began by `as_of`, in order of their beginning; whole, not
+    cut at the window's edges."""
+    of_part = (col(Fact.revision_id) == revision_id, col(Fact.part) == part, *_known(window))
+    of_part += (col(Fact.since).is_not(None),)
+    if window.end is not None:
+        of_part += (col(Fact.since) < window.end,)
+    ended = col(Fact.at).is_not(None) if window.start is None else col(Fact.at) > window.start
+    found: list[Stretch] = []
+    # Two questions, as each has an index of its own: what ended in the window or later, and what has not ended.
+    for reaches_in in (ended, col(Fact.at).is_(None)):
+        rows = await session.execute(select(*(_table.c[name] for name in _stretch)).where(*of_part, reaches_in))
+        found += [Stretch(*row) for row in rows]
+    return sorted(found, key=lambda stretch: (stretch.since, stretch.subject))
+
+
+async def open_durations(session: AsyncSession, revision_id: int, part: str, window: Window) -> list[Fact]:
+    """The unfinished durations at `as_of`: those placed in the window by their start, and those placed nowhere yet."""
+    open_ones = select(Fact).where(
+        col(Fact.revision_id) == revision_id,
+        col(Fact.part) == part,
+        col(Fact.since).is_not(None),
+        col(Fact.value).is_(None),
+        col(Fact.reason).is_(None),
+        *_known(window),
+    )
+    found = list(await session.scalars(open_ones.where(col(Fact.at).is_(None))))
+    found += await session.scalars(open_ones.where(*_inside(window)))
+    return sorted(found, key=lambda fact: fact.subject)
+
+
+async def finished_durations(
+    session: AsyncSession, revision_id: int, part: str, window: Window
+) -> list[tuple[datetime, str, Decimal]]:
+    """(moment, subject, seconds) of every finished duration in the window."""
+    query = select(col(Fact.at), col(Fact.subject), col(Fact.value)).where(
+        col(Fact.revision_id) == revision_id, col(Fact.part) == part, *_included(window), *_known(window)
+    )
+    return [cast("tuple[datetime, str, Decimal]", tuple(row)) for row in await session.execute(query)]
