@@ -2,14 +2,18 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import json
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
+import holidays
 import httpx
 from standardwebhooks import Webhook
 
@@ -30,7 +34,8 @@ HOOK_SECRET = "whsec_" + base64.b64encode(b"a secret for the journeys of it").de
 
 _SOMEBODY = Principal(0, "journeys", frozenset({"admin"}), None)
 _EXACT = Context(prec=28, rounding=ROUND_HALF_EVEN)
-_T = TypeVar("_T")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def exact(number: Fraction) -> Decimal:
@@ -46,6 +51,43 @@ def percentile(numbers: Iterable[Fraction], share: Fraction) -> Fraction:
     return low + (high - low) * part
 
 
+def mean(numbers: Sequence[Fraction]) -> Fraction:
+    return sum(numbers, Fraction()) / len(numbers)
+
+
+def seconds(span: timedelta) -> Fraction:
+    return Fraction(span // timedelta(microseconds=1), 1_000_000)
+
+
+def z(moment: datetime) -> str:
+    """The moment as the API takes it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class WorkingHours:
+    """Nine to five from Monday to Friday without public holidays, counted one day after the other."""
+
+    def __init__(self, zone: ZoneInfo, country: str, subdivision: str | None = None, *, years: range) -> None:
+        free = holidays.country_holidays(country, subdiv=subdivision, years=years)
+        self._days: list[tuple[datetime, datetime]] = []
+        day = date(years.start, 1, 1)
+        while day.year in years:
+            if day.weekday() < 5 and day not in free:
+                opening, closing = (datetime.combine(day, time(hour), zone).astimezone(UTC) for hour in (9, 17))
+                self._days.append((opening, closing))
+            day += timedelta(days=1)
+
+    def days_between(self, start: datetime, end: datetime) -> Fraction:
+        """The business days of eight hours from one moment to another."""
+        worked = timedelta()
+        for index in range(bisect_left(self._days, start, key=lambda day: day[1]), len(self._days)):
+            opening, closing = self._days[index]
+            if opening >= end:
+                break
+            worked += min(end, closing) - max(start, opening)
+        return seconds(worked) / (8 * 3600)
+
+
 def signed(message_id: str, body: bytes, at: datetime, secret: str = HOOK_SECRET) -> dict[str, str]:
     """The headers of a Standard Webhook, by the specification's own library."""
     return {
@@ -56,14 +98,13 @@ def signed(message_id: str, body: bytes, at: datetime, secret: str = HOOK_SECRET
     }
 
 
-async def in_flight(most: int, jobs: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
-    """Run the jobs in their order, at most so many at a time; the results as they come."""
-    waiting = iter(jobs)
-    results: list[_T] = []
+async def in_flight(most: int, call: Callable[[_Item], Awaitable[_Result]], items: Iterable[_Item]) -> list[_Result]:
+    """Call with each item in turn, at most so many at a time; the results, in no particular order."""
+    waiting = iter(items)
+    results: list[_Result] = []
 
     async def take() -> None:
-        for job in waiting:
-            results.append(await job())
+        results.extend([await call(item) for item in waiting])
 
     async with asyncio.TaskGroup() as group:
         for _ in range(most):
@@ -91,6 +132,7 @@ class PullQueue:
 class LocalService:
     """The API to call by `http`, and a worker that works when it is told to."""
 
+    api: Api
     http: httpx.AsyncClient
     services: Services
     clock: FakeClock
@@ -117,6 +159,12 @@ class LocalService:
         outcome: dict[str, Any] = answer.json()
         return outcome
 
+    async def values(self, as_of: datetime | None = None) -> dict[str, Decimal | None]:
+        """Every key result's value by its name, now or as it was true at a moment."""
+        parameters = {} if as_of is None else {"as_of": z(as_of)}
+        found = await self.items("/v1/key-results", **parameters)
+        return {one["id"].split("/")[1]: None if one["value"] is None else Decimal(one["value"]) for one in found}
+
     async def get(self, path: str, **parameters: str) -> Any:
         """What a reader gets."""
         answer = await self.http.get(path, params=parameters, headers=await self.headers("read"))
@@ -133,6 +181,32 @@ class LocalService:
             if page["next"] is None:
                 return found
             place = {"after": page["next"]}
+
+    async def deliver(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """Post a webhook; the status and the answer. Without a client: deliveries come by the thousand, and httpx
+        would take most of the time."""
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            + [(b"host", b"krsync.test"), (b"content-length", str(len(body)).encode())],
+        }
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        await self.api(scope, receive, send)
+        return sent[0]["status"], json.loads(b"".join(message["body"] for message in sent[1:]))
 
     async def work(self) -> None:
         """All that a worker finds to do, pulls included."""
@@ -177,7 +251,7 @@ async def local_service(
             api.lifespan(),
             httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://krsync.test") as http,
         ):
-            yield LocalService(http, services, clock, queue)
+            yield LocalService(api, http, services, clock, queue)
     finally:
         await client.aclose()
         await database.close()
