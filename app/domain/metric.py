@@ -1,10 +1,24 @@
 """Metrics: named questions with a unit, a window and exactly one source form."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Tag, model_validator
 
-from app.domain.scalars import AGGREGATE_PATTERN, PATTERN_MEANINGS, Expression, Name, Span, Text, Title, one_of
+from app.domain.formula import Formula, parse_formula
+from app.domain.scalars import (
+    AGGREGATE_PATTERN,
+    PATTERN_MEANINGS,
+    Expression,
+    FormulaText,
+    Name,
+    Number,
+    Span,
+    StepName,
+    Text,
+    Title,
+    one_of,
+)
 from app.domain.shapes import Model, Objection, ToDate, WindowSpec, refuse
 
 
@@ -119,6 +133,26 @@ class ManualSource(Model):
     every: Span | None = None
 
 
+MOST_MILESTONES = 100
+
+
+class Milestone(Model):
+    """A weighted step: done where its query counts more than nothing, or where a person ticked it."""
+
+    name: StepName
+    weight: Number = Decimal(1)
+    done: Annotated[
+        Annotated[Literal["manual"], Tag("<word>")] | Annotated[QuerySource, Tag("<mapping>")],
+        one_of({"<word>": str, "<mapping>": QuerySource}, "a query is expected, or manual"),
+    ]
+
+    @model_validator(mode="after")
+    def _weighs(self) -> "Milestone":
+        if self.weight <= 0:
+            refuse([Objection("weight", "a step's weight is positive", "weight")])
+        return self
+
+
 class Distinct(Model):
     distinct: Expression
 
@@ -132,10 +166,19 @@ AggregateSpec: TypeAlias = Annotated[
     ),
 ]
 
-SourceForm: TypeAlias = QuerySource | RecordsSource | DurationSource | StateShareSource | RatioSource | ManualSource
+SourceForm: TypeAlias = (
+    QuerySource
+    | RecordsSource
+    | DurationSource
+    | StateShareSource
+    | RatioSource
+    | FormulaText
+    | ManualSource
+    | tuple[Milestone, ...]
+)
 #: The sources that read a dataset, record by record.
 DatasetSource: TypeAlias = RecordsSource | DurationSource | StateShareSource
-SOURCE_FORMS = ("query", "records", "duration", "state_share", "ratio", "manual")
+SOURCE_FORMS = ("query", "records", "duration", "state_share", "ratio", "formula", "manual", "milestones")
 TIME_UNITS: dict[str, tuple[str, int]] = {
     # unit → (clock, seconds a unit; 0: the calendar's nominal day)
     "seconds": ("wall", 1),
@@ -159,7 +202,9 @@ class MetricSpec(Model):
     duration: DurationSource | None = None
     state_share: StateShareSource | None = None
     ratio: RatioSource | None = None
+    formula: FormulaText | None = None
     manual: ManualSource | None = None
+    milestones: tuple[Milestone, ...] | None = None
     aggregate: AggregateSpec | None = None
     window: WindowSpec = "now"
     min_samples: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
@@ -200,8 +245,26 @@ class MetricSpec(Model):
             found.append(Objection("window", "a share of time needs a window, such as {trailing: 28d}", "window"))
         if self.manual is not None and self.window != "now":
             found.append(Objection("window", "a manual metric has no window", "window"))
-        if self.min_samples is not None and (self.manual or self.query or self.state_share) is not None:
+        if self.formula is not None and self.window != "now":
+            found.append(Objection("window", "a formula's window is that of its metrics", "window"))
+        if self.milestones is not None:
+            found.extend(self._milestone_objections())
+        if self.min_samples is not None and self.form not in ("records", "duration", "ratio"):
             found.append(Objection("min_samples", "only records, duration and ratio have samples", "min_samples"))
+        return found
+
+    def _milestone_objections(self) -> "list[Objection]":
+        found = []
+        names = [step.name for step in self.milestones or ()]
+        if not 1 <= len(names) <= MOST_MILESTONES:
+            found.append(Objection("milestones", f"1 to {MOST_MILESTONES} milestones are expected", "milestones"))
+        twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+        if twice is not None:
+            found.append(Objection("duplicate_name", f"two milestones are called {twice!r}", "milestones"))
+        if self.unit != "percent":
+            found.append(Objection("unit", "milestones are in percent of their weight", "unit"))
+        if self.window != "now":
+            found.append(Objection("window", "milestones have no window", "window"))
         return found
 
     @property
@@ -210,13 +273,24 @@ class MetricSpec(Model):
         return next(name for name in SOURCE_FORMS if getattr(self, name) is not None)
 
     def parts(self) -> dict[str, QuerySource | DatasetSource | ManualSource]:
-        """The sources by part: `good` and `total` of a ratio, `value` of every other form."""
+        """The sources by part: `good` and `total` of a ratio, milestones' steps that ask a tool by name, none of a
+        formula, `value` of every other form."""
         if self.ratio is not None:
             sides = {"good": self.ratio.good, "total": self.ratio.total}
             return {name: (side.query or side.records) for name, side in sides.items()}  # type: ignore[misc]
+        if self.formula is not None:
+            return {}
+        if self.milestones is not None:
+            return {step.name: step.done for step in self.milestones if isinstance(step.done, QuerySource)}
         return {"value": getattr(self, self.form)}
 
     @property
+    def parsed_formula(self) -> Formula | None:
+        """The formula, read; None for every other form."""
+        return None if self.formula is None else parse_formula(self.formula)
+
+    @property
     def needs_cycle(self) -> bool:
-        """Whether the window depends on the cycle of the key result that asks."""
+        """Whether its own window depends on the cycle of the key result that asks. A formula has none: its metrics
+        do."""
         return self.window == "cycle" or (isinstance(self.window, ToDate) and self.window.to_date == "cycle")

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.domain.formula import MAX_LENGTH, FormulaError, parse_formula
+
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 REFERENCE_PATTERN = r"^[a-z][a-z0-9_]*([./][a-z][a-z0-9_]*)?$"
 HOURS_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$"
@@ -16,6 +18,7 @@ AGGREGATE_PATTERN = r"^(count|sum|avg|median|min|max|last|p[1-9][0-9]?)$"
 CYCLE_PATTERN = r"^[0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$"
 CHANGE_PATTERN = r"^[+-][0-9]{1,15}(\.[0-9]{1,10})?%?$"
 BOUND_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?$"
+STEP_PATTERN = r"^[A-Za-z0-9\u00C0-\uFFFD][^/\x00-\x1F\x7F]{0,98}$"
 GUARDRAIL_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?(% of baseline)?$"
 # What each pattern means, for people who got it wrong.
 PATTERN_MEANINGS = {
@@ -28,11 +31,13 @@ PATTERN_MEANINGS = {
     CYCLE_PATTERN: "a cycle is a year, half, quarter or month: 2026, 2026-H1, 2026-Q4 or 2026-11",
     CHANGE_PATTERN: "a change is signed: -25% or +3",
     BOUND_PATTERN: "a bound is expected, such as >= 99.9",
+    STEP_PATTERN: "a name of at most 99 characters is expected that starts with a letter or digit and has no /",
     GUARDRAIL_PATTERN: "a bound is expected, such as >= 40 or >= 97% of baseline",
 }
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
 Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN, max_length=127)]
+StepName = Annotated[str, StringConstraints(pattern=STEP_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -136,6 +141,18 @@ BoundText = Annotated[str, StringConstraints(pattern=BOUND_PATTERN)]
 GuardrailText = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN)]
 HoursText = Annotated[str, StringConstraints(pattern=HOURS_PATTERN)]
 RegionText = Annotated[str, StringConstraints(pattern=REGION_PATTERN)]
+
+
+def _check_formula(text: str) -> str:
+    try:
+        parse_formula(text)
+    except FormulaError as error:
+        raise PydanticCustomError("formula", "{message}", {"message": str(error)}) from None
+    return text
+
+
+FormulaText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH), AfterValidator(_check_formula)]
+"""Arithmetic over metrics: `overhead / headcount`."""
 
 
 def one_of(kinds: dict[str, type | tuple[type, ...]], expected: str) -> Discriminator:
