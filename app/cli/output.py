@@ -34,13 +34,14 @@ def complain(message: str) -> None:
 
 
 def say(message: str = "") -> None:
-    """A line on standard output, without any markup."""
-    print(message, flush=True)
+    """A line on standard output, without any markup, in one write: other processes may share the stream."""
+    sys.stdout.write(f"{message}\n")
+    sys.stdout.flush()
 
 
 def say_json(value: Any) -> None:
     """A JSON value, indented, on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def clean(value: object) -> str:

@@ -35,6 +35,7 @@ def up(
     from app.embedded.valkey import ValkeyError
     from app.store.migrate import upgrade
 
+    os.umask(0o077)  # whatever folder was given: the database is for its owner
     options = UpOptions(data_dir=data or default_data_dir(), host=host, port=port)
     steps = Steps(migrate=upgrade, ensure_admin_token=_ensure_admin_token, say=_progress)
     try:

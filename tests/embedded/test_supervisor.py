@@ -1,82 +1,16 @@
 """`krsync up` keeps its processes together: it heals them, ends them, and leaves none behind."""
 
 import os
-import select
 import signal
-import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0
+from tests.services_fixtures.up import PATIENCE, WITH_FAKES, Up, have_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG and pidfd are Linux's")
-
-
-class Up:
-    """A running `up`, its output read line by line."""
-
-    def __init__(self, data: Path, *, port: int = 0, **environ: str) -> None:
-        self.data = data
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("KRSYNC_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.up", str(data), str(port)],
-            cwd=ROOT,
-            env=kept | environ,
-            stdout=subprocess.PIPE,
-        )
-        self.said: list[str] = []
-        self._unread = b""
-
-    def wait_for(self, beginning: str) -> str:
-        """The next line that begins so; fails where the process ends or falls silent without it."""
-        while not (line := self._line()).startswith(beginning):
-            pass
-        return line
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        while b"\n" not in self._unread:
-            if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
-                pytest.fail(f"silence after {self.said}")
-            read = os.read(self.process.stdout.fileno(), 65536)
-            if not read:
-                pytest.fail(f"the end after {self.said}")
-            self._unread += read
-        line, _, self._unread = self._unread.partition(b"\n")
-        self.said.append(line.decode())
-        return self.said[-1]
-
-    def ready(self) -> "Up":
-        """Returns once it says so and both children run, in whatever order that comes."""
-        for beginning in ("Ctrl-C", "serve ", "worker "):
-            if not any(line.startswith(beginning) for line in self.said):
-                self.wait_for(beginning)
-        return self
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
-
-    @property
-    def children(self) -> dict[str, int]:
-        """The newest process id of each child."""
-        lines = (self.data / "children").read_text().splitlines()
-        return {name: int(number) for name, number in (line.split() for line in lines)}
-
-    def family(self) -> list[int]:
-        """The process ids of everything below `up`, Valkey included."""
-        tasks = Path(f"/proc/{self.process.pid}/task")
-        return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-
-    def ask(self) -> int:
-        """The process id of the API that answers."""
-        with urllib.request.urlopen((self.data / "url").read_text().strip() + "/healthz", timeout=PATIENCE) as answer:
-            return int(answer.read())
 
 
 @pytest.fixture
@@ -84,30 +18,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
     def begin(data: Path = tmp_path / "data", *, port: int = 0, **environ: str) -> Up:
-        started.append(Up(data, port=port, **environ))
+        started.append(Up(WITH_FAKES, data, str(port), **environ))
         return started[-1]
 
     yield begin
     for up in started:
-        if up.process.poll() is None:
-            up.end(signal.SIGTERM)
-        assert up.process.stdout is not None
-        up.process.stdout.close()
-
-
-def have_ended(pids: list[int], within: float = PATIENCE) -> bool:
-    """Whether every one of the processes ends in time: waits for each by its pidfd."""
-    for pid in pids:
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if not select.select([descriptor], [], [], within)[0]:
-                return False
-        finally:
-            os.close(descriptor)
-    return True
+        up.close()
 
 
 def test_it_says_where_it_is_and_where_the_token_lies_but_never_the_token(start: Callable[..., Up]) -> None:
