@@ -149,6 +149,15 @@ class MetricPart(SQLModel, table=True):
     query_digest: str | None = Field(default=None, sa_column=Column(Text, nullable=True, index=True))
 
 
+class MetricInput(SQLModel, table=True):
+    """A metric that a formula's revision reads, by the name it uses for it; none where that metric is no more."""
+
+    __tablename__ = "metric_input"
+    revision_id: int = _ref("metric_revision", pk=True)
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    metric_id: int | None = _ref("metric", null=True, index=True, ondelete="SET NULL")
+
+
 class Objective(SQLModel, table=True):
     __tablename__ = "objective"
     __table_args__ = (UniqueConstraint("team_id", "name", "cycle"),)
@@ -182,6 +191,15 @@ class KeyResult(SQLModel, table=True):
     version: int = 1
     created_at: datetime = _moment()
     updated_at: datetime = _moment()
+
+
+class GuardrailMetric(SQLModel, table=True):
+    """A metric that a guardrail watches, of this team or another, by the name the key result uses for it."""
+
+    __tablename__ = "guardrail_metric"
+    key_result_id: int = _ref("key_result", pk=True)
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    metric_id: int = _ref("metric", index=True)
 
 
 class FrozenBaseline(SQLModel, table=True):
@@ -336,6 +354,21 @@ class AssertedValue(SQLModel, table=True):
     value: Decimal = Field(sa_column=Column(Exact, nullable=False))
     note: str | None = _text(null=True)
     link: str | None = _text(null=True)
+    author: str = _text()
+    recorded_at: datetime = _moment()
+
+
+class MilestoneTick(SQLModel, table=True):
+    """A person's or a script's word that a step is done, or that it is not; the newest one holds."""
+
+    __tablename__ = "milestone_tick"
+    __table_args__ = (Index("ix_milestone_tick_metric", "metric_id", "step", "effective_at"),)
+    id: int = _id()
+    metric_id: int = _ref("metric")
+    step: str = _text()
+    is_done: bool = False
+    effective_at: datetime = _moment()
+    note: str | None = _text(null=True)
     author: str = _text()
     recorded_at: datetime = _moment()
 
