@@ -13,6 +13,7 @@ from arq.worker import func
 from app.queue import JOB_BUILD, JOB_DELIVERIES, JOB_PULL, QUEUE, decode_job, encode_job
 from app.runtime import open_runtime
 from app.settings import Settings
+from app.telemetry import configure_logs
 from workers.build import build_revisions
 from workers.deliveries import apply_deliveries
 from workers.pull import pull
@@ -27,6 +28,7 @@ JOB_TIMEOUT_SECONDS = 2_000
 async def startup(context: dict[str, Any]) -> None:
     """Open what the jobs need, once per process."""
     settings: Settings = context["settings"]
+    configure_logs(settings.log_format)
     runtime = open_runtime(settings)
     context["services"] = (await runtime.__aenter__()).services
     context["close"] = runtime.__aexit__

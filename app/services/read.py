@@ -359,9 +359,7 @@ def number(share: Fraction | None) -> float | None:
 def cycle_view(cycle: Cycle, team: Team) -> CycleView:
     """A cycle in the team's local days."""
     zone = team_zone(team)
-    return CycleView(
-        name=cycle.name, start=cycle.start.astimezone(zone).date(), end=cycle.end.astimezone(zone).date()
-    )
+    return CycleView(name=cycle.name, start=cycle.start.astimezone(zone).date(), end=cycle.end.astimezone(zone).date())
 
 
 def target_rule(target: Decimal | Change | Maintain) -> dict[str, Any]:
@@ -390,6 +388,7 @@ async def key_result_history(
     cycle: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    step: timedelta | None = None,
     after: int = 0,
     limit: int = 1000,
 ) -> list[SampleView] | None:
@@ -402,7 +401,7 @@ async def key_result_history(
     if row.revision is not None and definition_of(row.revision).spec.needs_cycle:
         asked = row.key_result.cycle
     found = await samples.list_samples(
-        session, row.metric.id, asked, since=since, until=until, after=after, limit=limit
+        session, row.metric.id, asked, since=since, until=until, step=step, after=after, limit=limit
     )
     baseline, target = judged.view.baseline, judged.view.target
     return [
@@ -425,6 +424,7 @@ async def metric_history(
     cycle: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
+    step: timedelta | None = None,
     after: int = 0,
     limit: int = 1000,
 ) -> list[SampleView] | None:
@@ -432,7 +432,9 @@ async def metric_history(
     metric = await organisation.get_metric(session, team, name)
     if metric is None:
         return None
-    found = await samples.list_samples(session, metric.id, cycle, since=since, until=until, after=after, limit=limit)
+    found = await samples.list_samples(
+        session, metric.id, cycle, since=since, until=until, step=step, after=after, limit=limit
+    )
     return [sample_view(sample, revision) for sample, revision in found]
 
 

@@ -10,7 +10,7 @@ from app.domain.language import KeyResultSpec, MeasuredBaseline, MetricSpec, Obj
 from app.services.definitions import dump
 from app.services.revisions import revise_metric
 from app.services.views import ChangeView
-from app.store import audit, configuration, deliveries, organisation, records
+from app.store import audit, configuration, deliveries, organisation, records, secrets
 from app.store.database import Session
 from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, Team
 from connectors.contract import Connector
@@ -138,7 +138,7 @@ class _Reconciliation:
             return
         if row.connector != connector or _host(row.spec) != _host(options):
             # A secret that was sealed for one host must never be sent to another.
-            await configuration.delete_secrets(self._session, row.id)
+            await secrets.delete_secrets(self._session, row.id)
         row.connector = connector
         row.paused_code = row.paused_reason = None
         await configuration.resume_plans(self._session, row.id, self._now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -15,13 +15,7 @@ from app.store.tables import (
     Objective,
     Plan,
     Record,
-    SealedSecret,
 )
-
-
-async def delete_secrets(session: AsyncSession, connection_id: int) -> None:
-    """Drop a connection's sealed secrets."""
-    await session.execute(delete(SealedSecret).where(col(SealedSecret.connection_id) == connection_id))
 
 
 async def resume_plans(session: AsyncSession, connection_id: int, now: datetime) -> None:

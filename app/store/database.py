@@ -71,8 +71,10 @@ class Database:
 
 def _create_engine(url: str) -> AsyncEngine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=5, pool_pre_ping=True)
-    engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_timeout=30)
+        return create_async_engine(
+            url, hide_parameters=True, pool_size=10, max_overflow=10, pool_timeout=5, pool_pre_ping=True
+        )
+    engine = create_async_engine(url, hide_parameters=True, pool_size=8, max_overflow=8, pool_timeout=30)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _: object) -> None:

@@ -1,7 +1,7 @@
 """Values of metrics: what tools computed, what people asserted, and the samples made of facts."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -10,6 +10,8 @@ from sqlmodel import col
 
 from app.store.deliveries import upsert
 from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def append_measurement(session: AsyncSession, measurement: Measurement) -> None:
@@ -126,10 +128,12 @@ async def list_samples(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    step: timedelta | None = None,
     after: int = 0,
     limit: int = 1000,
 ) -> list[tuple[Sample, int]]:
-    """Samples in the order they were recorded, each with its revision's number."""
+    """Samples in the order they were recorded, each with its revision's number; with `step`, the last word about each
+    span of that length since the epoch."""
     query = (
         select(Sample, col(MetricRevision.number))
         .join(MetricRevision, col(MetricRevision.id) == col(Sample.revision_id))
@@ -141,6 +145,10 @@ async def list_samples(
         query = query.where(col(Sample.observed_at) >= since)
     if until is not None:
         query = query.where(col(Sample.observed_at) < until)
+    if step is not None:
+        spans = query.with_only_columns(col(Sample.id), col(Sample.observed_at)).limit(None)
+        last = {(row[1] - _EPOCH) // step: row[0] for row in await session.execute(spans)}
+        query = query.where(col(Sample.id).in_(sorted(last.values())[:limit]))
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 

@@ -27,7 +27,7 @@ from app.api.parameters import (
 )
 from app.domain.judgement import KeyResultStatus
 from app.domain.language import KeyResultSpec
-from app.domain.scalars import Name
+from app.domain.scalars import Name, Span
 from app.errors import NotFound
 from app.services.apply import delete_object, put_object
 from app.services.explain import explain
@@ -80,6 +80,7 @@ class HistoryQuery(PageQuery):
 
     since: Annotated[Moment | None, Field(alias="from", description="From this moment on.")] = None
     until: Annotated[Moment | None, Field(alias="to", description="Until just before this moment.")] = None
+    step: Annotated[Span | None, Field(description="Only the last value of each span: 1d, 6h.")] = None
     cycle: OfCycle = None
 
 
@@ -164,6 +165,7 @@ async def get_history(
             cycle=query.cycle,
             since=query.since,
             until=query.until,
+            step=query.step,
             after=decode_id("samples", query.after) or 0,
             limit=query.limit + 1,
         )

@@ -101,6 +101,7 @@ async def get_history(
             cycle=query.cycle or "",
             since=query.since,
             until=query.until,
+            step=query.step,
             after=decode_id("samples", query.after) or 0,
             limit=query.limit + 1,
         )
