@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,15 +13,15 @@ from pydantic import BaseModel
 
 from app.domain.calendar import BusinessCalendar, business_calendar
 from app.domain.cycle import Cycle, parse_cycle
+from app.domain.durations import wall_seconds
 from app.domain.extract import PartExtraction, compile_part
 from app.domain.language import (
     TIME_UNITS,
     CalendarSpec,
+    DatasetSource,
     Distinct,
-    DurationSource,
     MetricSpec,
     QuerySource,
-    RecordsSource,
     ToDate,
 )
 from app.domain.window import TimeSpan, next_edge, resolve
@@ -74,6 +75,10 @@ class Definition:
             return 1
         return TIME_UNITS[self.spec.unit][1] or self.calendar.nominal_day
 
+    def elapsed(self, start: datetime, end: datetime) -> Decimal:
+        """The seconds from one moment to another by the clock that the metric's durations are counted in."""
+        return self.calendar.seconds_between(start, end) if _is_business(self.spec) else wall_seconds(start, end)
+
     def aggregate_of(self, part: str) -> str:
         """What is computed over a part's facts."""
         if self.spec.ratio is not None:
@@ -106,6 +111,11 @@ class Definition:
         return source if isinstance(source, QuerySource) else None
 
 
+def _is_business(spec: MetricSpec) -> bool:
+    """Whether durations count business time: the calendar's, not the wall clock's."""
+    return spec.duration is not None and TIME_UNITS[spec.unit][0] == "business"
+
+
 def definition_of(revision: MetricRevision) -> Definition:
     """The compiled form of a stored revision."""
     return _compiled(json.dumps(revision.definition, sort_keys=True, default=str))
@@ -119,14 +129,13 @@ def _compiled(text: str) -> Definition:
     calendar = _calendar(json.dumps(stored["calendar"], sort_keys=True), stored["timezone"])
     extractions = {}
     for name, source in spec.parts().items():
-        if isinstance(source, (RecordsSource, DurationSource)):
-            is_business = spec.duration is not None and TIME_UNITS[spec.unit][0] == "business"
+        if isinstance(source, DatasetSource):
             extractions[name] = compile_part(
                 name,
                 source,
                 spec.aggregate if spec.ratio is None else None,
                 stored["datasets"][source.dataset]["shape"],
-                calendar if is_business else None,
+                calendar if _is_business(spec) else None,
             )
     return Definition(spec, zone, calendar, extractions)
 
@@ -136,7 +145,7 @@ def revision_definition(spec: MetricSpec, team: dict[str, Any], datasets: dict[s
     used = {
         source.dataset: datasets[source.dataset]
         for source in spec.parts().values()
-        if isinstance(source, (RecordsSource, DurationSource))
+        if isinstance(source, DatasetSource)
     }
     return {
         "metric": {key: value for key, value in dump(spec).items() if key not in ("title", "description")},

@@ -10,6 +10,7 @@ from app.domain.aggregate import aggregate, ratio
 from app.domain.language import ToDate
 from app.domain.records import Fact
 from app.domain.window import TimeSpan
+from app.services import intervals
 from app.services.definitions import Definition, definition_of, team_cycle
 from app.store import facts as fact_store
 from app.store import organisation, records, samples
@@ -25,7 +26,11 @@ ENTITY_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A metric's value at a moment: None is unknown, with the reason. `sample_size` counts what went in."""
+    """A metric's value at a moment: None is unknown, with the reason. `sample_size` counts what went in.
+
+    `coverage` is the part (0 to 1) that could be measured, where the source form knows one; `changes_at` is when the
+    clock alone moves the value within its window, None when it does not.
+    """
 
     value: Decimal | None
     reason: str | None
@@ -35,6 +40,8 @@ class Computed:
     numerator: Decimal | None = None
     denominator: Decimal | None = None
     quality: str = "measured"
+    coverage: Decimal | None = None
+    changes_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,10 @@ class PartValue:
     sample_size: int | None
     observed_at: datetime | None
     quality: str = "measured"
+    numerator: Decimal | None = None
+    denominator: Decimal | None = None
+    coverage: Decimal | None = None
+    changes_at: datetime | None = None
 
 
 async def extract(session: Session, dataset: Dataset, entities: Collection[str], *, now: datetime) -> set[int]:
@@ -121,7 +132,18 @@ async def compute(
     observed_at = min(observed) if observed else as_of
     if definition.spec.ratio is None:
         (only,) = values.values()
-        return Computed(only.value, only.reason, window, observed_at, only.sample_size, quality=only.quality)
+        return Computed(
+            only.value,
+            only.reason,
+            window,
+            observed_at,
+            only.sample_size,
+            only.numerator,
+            only.denominator,
+            only.quality,
+            only.coverage,
+            only.changes_at,
+        )
     good, total = values["good"], values["total"]
     if good.value is None or total.value is None:
         return Computed(None, good.reason or total.reason, window, observed_at)
@@ -153,6 +175,12 @@ async def _part_value(
     as_of: datetime,
     known_at: datetime | None,
 ) -> PartValue:
+    if definition.spec.state_share is not None:
+        bounds = fact_store.Window(window.start, window.end, as_of, known_at)
+        return await _share_value(session, revised, part, bounds)
+    if definition.spec.duration is not None and definition.spec.duration.open == "include":
+        bounds = fact_store.Window(window.start, window.end, as_of, known_at)
+        return await _open_value(session, revised, definition, part, bounds)
     if part in definition.extractions:
         return await _facts_value(session, revised, definition, part, window, as_of=as_of, known_at=known_at)
     if definition.spec.manual is not None:
@@ -201,6 +229,36 @@ async def _facts_value(
     return PartValue(value, reason, len(found), as_of)
 
 
+async def _share_value(session: Session, revised: RevisedMetric, part: str, bounds: fact_store.Window) -> PartValue:
+    cuts = await intervals.cut_stretches(session, revised.revision.id, part, bounds)
+    found = intervals.share(cuts, bounds)
+    return PartValue(
+        found.value,
+        found.reason,
+        found.entities,
+        bounds.as_of,
+        numerator=found.good,
+        denominator=found.measured,
+        coverage=found.coverage,
+        changes_at=found.changes_at,
+    )
+
+
+async def _open_value(
+    session: Session, revised: RevisedMetric, definition: Definition, part: str, bounds: fact_store.Window
+) -> PartValue:
+    """Durations with the unfinished ones counted up to the moment of evaluation."""
+    unfinished = await intervals.open_durations(session, revised.revision.id, part, definition, bounds)
+    found = await intervals.durations(session, revised.revision.id, part, bounds, unfinished)
+    value = aggregate(definition.aggregate_of(part), found, divisor=definition.divisor)
+    reason = "no records in the window" if value is None else None
+    least = definition.spec.min_samples
+    if least is not None and len(found) < least:
+        value, reason = None, f"{len(found)} of at least {least} samples"
+    changes_at = intervals.durations_change_at(unfinished, bounds)
+    return PartValue(value, reason, len(found), bounds.as_of, changes_at=changes_at)
+
+
 async def evaluate(session: Session, metric_ids: Collection[int], *, now: datetime) -> set[int]:
     """Compute these metrics at `now`, append a sample where the value differs from the current one, and set when the
     clock alone will move them. Returns the metrics with a new sample."""
@@ -215,10 +273,9 @@ async def evaluate(session: Session, metric_ids: Collection[int], *, now: dateti
             computed = await compute(session, item, cycle=cycle, as_of=now)
             span = team_cycle(item.team, cycle).span if cycle else None
             edge = definition.next_edge(now, span)
-            if edge is not None:
-                edges.append(edge)
+            edges += [moment for moment in (edge, computed.changes_at) if moment is not None]
             before = current.get((metric_id, cycle))
-            if before is not None and _is_same(before, item, computed):
+            if before is not None and _is_same(before, item, definition, computed):
                 continue
             await samples.append_sample(session, _sample(item, cycle, computed, before, now))
             changed.add(metric_id)
@@ -238,14 +295,16 @@ def _is_running(span: TimeSpan, now: datetime) -> bool:
     return span.start is None or span.start <= now
 
 
-def _is_same(before: Sample, item: RevisedMetric, computed: Computed) -> bool:
+def _is_same(before: Sample, item: RevisedMetric, definition: Definition, computed: Computed) -> bool:
+    # The seconds of a share grow all the time: they are no news while the share is what it was.
+    is_timed = definition.spec.state_share is not None
     return (
         before.revision_id == item.revision.id
         and before.value == computed.value
         and before.reason == computed.reason
         and before.sample_size == computed.sample_size
-        and before.numerator == computed.numerator
-        and before.denominator == computed.denominator
+        and (is_timed or (before.numerator, before.denominator) == (computed.numerator, computed.denominator))
+        and before.coverage == computed.coverage
         and before.quality == computed.quality
         and (computed.quality != "asserted" or before.observed_at == computed.observed_at)
         and (before.window_start, before.window_end) == (computed.window.start, computed.window.end)
@@ -267,6 +326,7 @@ def _sample(item: RevisedMetric, cycle: str, computed: Computed, before: Sample 
         numerator=computed.numerator,
         denominator=computed.denominator,
         quality=computed.quality,
+        coverage=computed.coverage,
         observed_at=computed.observed_at,
         measured_at=now,
         recorded_at=now,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from app.domain.language import DurationSource, MetricSpec, QuerySource, RecordsSource
+from app.domain.language import DatasetSource, MetricSpec, QuerySource
 from app.services.definitions import digest, revision_definition
 from app.services.queries import query_identity
 from app.store import deliveries, organisation, records
@@ -44,7 +44,7 @@ async def revise_metric(
     for part, source in spec.parts().items():
         row = _part(revision.id, part, source, spec, team, rows)
         session.add(row)
-        if isinstance(source, (RecordsSource, DurationSource)):
+        if isinstance(source, DatasetSource):
             dataset = rows.datasets[source.dataset]
             has_stored = (
                 has_stored
@@ -61,7 +61,7 @@ async def revise_metric(
 
 def _part(revision_id: int, part: str, source: Any, spec: MetricSpec, team: Team, rows: TeamRows) -> MetricPart:
     row = MetricPart(revision_id=revision_id, part=part)
-    if isinstance(source, (RecordsSource, DurationSource)):
+    if isinstance(source, DatasetSource):
         row.dataset_id = rows.datasets[source.dataset].id
     elif isinstance(source, QuerySource):
         connection = rows.connections[source.connection]
