@@ -5,7 +5,7 @@ durations in a unit is the correctly rounded quotient, not a rounded mean that i
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
 from fractions import Fraction
 
@@ -62,6 +62,30 @@ def aggregate(how: str, values: Sequence[Decimal], *, divisor: int | Decimal = 1
     return rounded(Fraction(chosen) / size)
 
 
+def aggregate_total(how: str, count: int, total: Decimal, *, divisor: int | Decimal = 1) -> Decimal | None:
+    """`count sum avg` of values known by their number and exact sum, as `aggregate` gives it."""
+    if how == "count":
+        return Decimal(count)
+    if not count:
+        return Decimal(0) if how == "sum" else None
+    return rounded(Fraction(total) / (Fraction(divisor) * (count if how == "avg" else 1)))
+
+
+def rank_of(how: str, count: int) -> Fraction:
+    """The place of `min max median pNN` among `count` sorted values (0 is the first): between two values where it is
+    no whole number. ValueError for an aggregate that has no place."""
+    percentile = {"min": Fraction(0), "max": Fraction(1)}.get(how, _percentile(how))
+    if percentile is None:
+        raise ValueError(f"{how!r} has no rank")
+    return (count - 1) * percentile
+
+
+def aggregate_ranked(rank: Fraction, low: Decimal, high: Decimal, *, divisor: int | Decimal = 1) -> Decimal:
+    """An order statistic from the values right below and above its rank, as `aggregate` gives it."""
+    part = rank - rank.numerator // rank.denominator
+    return rounded((Fraction(low) + part * (Fraction(high) - Fraction(low))) / Fraction(divisor))
+
+
 def ratio(good: Decimal, total: Decimal, *, percent: bool) -> Decimal | None:
     """`good / total`, times 100 for a percent; None when the total is zero."""
     if not total:
@@ -76,9 +100,14 @@ def _percentile(how: str) -> Fraction | None:
     return Fraction(int(match[1]), 100) if match else None
 
 
-def _sum(values: Sequence[Decimal]) -> Fraction:
+def exact_sum(values: Iterable[Decimal]) -> Decimal:
+    """The sum without a rounding; Inexact is raised where it would need more than 10,000 digits."""
     with localcontext(_EXACT):
-        return Fraction(sum(values, Decimal(0)))
+        return sum(values, Decimal(0))
+
+
+def _sum(values: Sequence[Decimal]) -> Fraction:
+    return Fraction(exact_sum(values))
 
 
 def _interpolated(ordered: Sequence[Decimal], percentile: Fraction) -> Fraction:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.store.types import BigId, Bytes, Exact, ExactJson, Moment
@@ -297,6 +297,15 @@ class Fact(SQLModel, table=True):
         Index("ix_fact_window", "revision_id", "part", "at"),
         Index("ix_fact_entity", "revision_id", "entity"),
         Index(
+            "ix_fact_sorted",
+            "revision_id",
+            "part",
+            "sort_key",
+            "at",
+            sqlite_where=text("sort_key IS NOT NULL"),
+            postgresql_where=text("sort_key IS NOT NULL"),
+        ),
+        Index(
             "ix_fact_open",
             "revision_id",
             "part",
@@ -321,6 +330,49 @@ class Fact(SQLModel, table=True):
     since: datetime | None = _moment(null=True)
     recorded_from: datetime = _moment()
     recorded_to: datetime | None = _moment(null=True)
+    sort_key: bytes | None = Field(default=None, sa_column=Column(Bytes, nullable=True))
+
+
+class RollUp(SQLModel, table=True):
+    """The facts of a part that hold from now on, summed up over `days` local days from ordinal `day` on (0: over all
+    of them). `total` is the sum of the values, or of a distinct count the groups whose last fact lies there; `buckets`
+    counts the facts by value.
+
+    The row over everything also says as of when the roll-up is right (`settled_from`), and whether some facts hold
+    only from a later moment or until one (`has_ahead`)."""
+
+    __tablename__ = "rollup"
+    revision_id: int = _ref("metric_revision", pk=True)
+    part: str = Field(sa_column=Column(Text, primary_key=True))
+    days: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    day: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    facts: int = Field(sa_column=Column(BigId, nullable=False))
+    total: Decimal = Field(sa_column=Column(Exact, nullable=False))
+    buckets: bytes = Field(sa_column=Column(Bytes, nullable=False))
+    settled_from: datetime | None = _moment(null=True)
+    has_ahead: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class RollUpScale(SQLModel, table=True):
+    """Where the buckets of a part's roll-up begin."""
+
+    __tablename__ = "rollup_scale"
+    revision_id: int = _ref("metric_revision", pk=True)
+    part: str = Field(sa_column=Column(Text, primary_key=True))
+    bounds: bytes = Field(sa_column=Column(Bytes, nullable=False))
+
+
+class FactAhead(SQLModel, table=True):
+    """A fact that begins or ceases to hold at a moment that was still to come when it was recorded."""
+
+    __tablename__ = "fact_ahead"
+    __table_args__ = (Index("ix_fact_ahead_part", "revision_id", "part"),)
+    fact_id: int = Field(
+        sa_column=Column(BigId, ForeignKey("fact.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    )
+    revision_id: int = Field(sa_column=Column(BigId, nullable=False))
+    part: str = _text()
+    until: datetime = _moment()
 
 
 class Measurement(SQLModel, table=True):
