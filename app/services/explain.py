@@ -8,6 +8,8 @@ from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
 from app.services.definitions import Definition, definition_of, dump, team_cycle
 from app.services.evaluate import Computed, compute
+from app.services.explain_time import explain_share, open_record, stretch_records
+from app.services.intervals import OpenDuration, durations, open_durations
 from app.services.read import Judged, judged_key_result
 from app.services.revisions import window_value
 from app.services.views import (
@@ -57,6 +59,10 @@ async def explain(
     moment = min(as_of or now, end - _JUST_BEFORE)
     asked = row.key_result.cycle if definition.spec.needs_cycle else ""
     computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
+    if computed.changes_at is not None and as_of is None and known_at is None and judged.view.observed_at is not None:
+        # A number that moves with the clock is taken apart as of the moment that it was measured at.
+        moment = min(moment, judged.view.observed_at)
+        computed = await compute(session, item, cycle=asked, as_of=moment)
     bounds = facts.Window(computed.window.start, computed.window.end, moment, known_at)
     parts: list[ExplainedPart] = []
     included: list[ExplainedRecord] = []
@@ -109,24 +115,38 @@ async def _part(
     limit: int,
 ) -> tuple[ExplainedPart, list[ExplainedRecord], list[ExplainedRecord]]:
     source = dump(definition.spec.parts()[part])
+    if definition.spec.state_share is not None:
+        return await explain_share(session, item, definition, part, bounds, limit=limit)
     if part in definition.extractions:
         count, reasons = await facts.count_facts(session, item.revision.id, part, bounds)
         inside = await facts.facts_in(session, item.revision.id, part, bounds, included=True, limit=limit)
         outside = await facts.facts_in(session, item.revision.id, part, bounds, included=False, limit=limit)
-        value = await _part_value(session, item, definition, part, bounds)
+        unfinished = await open_durations(session, item.revision.id, part, definition, bounds)
+        counted = [one for one in unfinished if one.reason is None]
+        too_long = [one for one in unfinished if one.reason is not None]
+        for one in too_long:
+            reasons[one.reason or ""] = reasons.get(one.reason or "", 0) + 1
+        value = await _part_value(session, item, definition, part, bounds, unfinished)
         explained = ExplainedPart(
             part=part,
             source=source,
             aggregate=definition.aggregate_of(part),
             value=value,
-            included=count,
+            included=count + len(counted),
             excluded=sum(reasons.values()),
             excluded_reasons=reasons,
+            open=len(counted),
         )
         return (
             explained,
-            [_record(fact, definition) for fact in inside],
-            [_record(fact, definition) for fact in outside],
+            [
+                *(open_record(part, one, definition) for one in counted[:limit]),
+                *(_record(fact, definition) for fact in inside),
+            ][:limit],
+            [
+                *(open_record(part, one, definition) for one in too_long[:limit]),
+                *(_record(fact, definition) for fact in outside),
+            ][:limit],
         )
     if definition.spec.manual is not None:
         asserted = await samples.latest_asserted(session, item.metric.id, as_of=as_of, known_at=known_at)
@@ -173,8 +193,16 @@ async def _part(
 
 
 async def _part_value(
-    session: Session, item: RevisedMetric, definition: Definition, part: str, bounds: facts.Window
+    session: Session,
+    item: RevisedMetric,
+    definition: Definition,
+    part: str,
+    bounds: facts.Window,
+    unfinished: list[OpenDuration],
 ) -> Decimal | None:
+    if unfinished:
+        seconds = await durations(session, item.revision.id, part, bounds, unfinished)
+        return aggregate(definition.aggregate_of(part), seconds, divisor=definition.divisor)
     found = await facts.values_in(session, item.revision.id, part, bounds)
     how = definition.aggregate_of(part)
     if how == "distinct":
@@ -205,6 +233,10 @@ def formula(judged: Judged, definition: Definition, computed: Computed, parts: l
         scale = " × 100" if unit == "percent" else ""
         sides = {part.part: _text(part.value) for part in parts}
         made = f"{sides['good']} / {sides['total']}{scale} = {value} {unit}"
+    elif definition.spec.state_share is not None:
+        covered = parts[0].coverage
+        made = f"{_text(computed.numerator)} s good / {_text(computed.denominator)} s measured × 100 = {value} {unit}"
+        made += "" if covered is None else f" ({covered:.1%} of the time is measured)"
     elif definition.extractions:
         made = f"{parts[0].aggregate} of {parts[0].included} = {value} {unit}"
     elif definition.spec.manual is not None:
@@ -282,6 +314,12 @@ async def _all(
 ) -> dict[tuple[str, str], ExplainedRecord]:
     found: dict[tuple[str, str], ExplainedRecord] = {}
     for part in definition.extractions:
+        if definition.spec.state_share is not None:
+            found |= await stretch_records(session, revision_id, part, window)
+            continue
+        for one in await open_durations(session, revision_id, part, definition, window):
+            if one.reason is None:
+                found[(part, one.fact.subject)] = open_record(part, one, definition)
         for fact in await facts.facts_in(session, revision_id, part, window, included=True, limit=100_000):
             found[(part, fact.subject)] = _record(fact, definition)
     return found

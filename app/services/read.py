@@ -310,6 +310,7 @@ def _judged(
         value=value,
         projected_value=judgement.projected_value,
         sample_size=size,
+        coverage=_coverage(sample if computed is None else computed),
         observed_at=observed_at,
         measured_at=measured_at,
         progress=number(judgement.progress),
@@ -340,6 +341,10 @@ def _baseline(spec: KeyResultSpec, frozen: FrozenBaseline | None) -> Decimal | N
         is_its_own = frozen is not None and frozen.rule == f"measure:{spec.baseline.measure}"
         return frozen.value if frozen is not None and is_its_own else None
     return spec.baseline
+
+
+def _coverage(value: Sample | Computed | None) -> float | None:
+    return None if value is None or value.coverage is None else float(value.coverage)
 
 
 def _compliance(judgement: Judgement) -> ComplianceView | None:
@@ -446,6 +451,7 @@ def sample_view(sample: Sample, revision: int, reached: float | None = None) -> 
         sample_size=sample.sample_size,
         numerator=sample.numerator,
         denominator=sample.denominator,
+        coverage=_coverage(sample),
         quality=sample.quality,
         revision=revision,
         window=WindowView(start=sample.window_start, end=sample.window_end),

@@ -81,6 +81,7 @@ class KeyResultView(View):
     value: ExactString | None
     projected_value: ExactString | None
     sample_size: int | None
+    coverage: float | None = None
     observed_at: datetime | None
     measured_at: datetime | None
     progress: float | None
@@ -161,6 +162,7 @@ class SampleView(View):
     sample_size: int | None
     numerator: ExactString | None
     denominator: ExactString | None
+    coverage: float | None = None
     quality: str
     revision: int
     window: "WindowView"
@@ -249,7 +251,11 @@ class DeliveryView(View):
 
 
 class ExplainedRecord(View):
-    """A record in the number, or left out of it: `reason` says why."""
+    """A record in the number, or left out of it: `reason` says why.
+
+    Of what is measured with the clock `since` is the start. An unfinished duration is open, its value the time until
+    now. A stretch in one `state` is shown as far as it lies in the window: from `since` to `at`, its value in seconds.
+    """
 
     part: str
     entity: str
@@ -258,10 +264,15 @@ class ExplainedRecord(View):
     value: ExactString | None
     reason: str | None = None
     link: str | None = None
+    since: datetime | None = None
+    state: str | None = None
+    is_good: bool | None = None
+    is_open: bool = False
 
 
 class ExplainedPart(View):
-    """One side of the number: its source, its aggregate over the records in, and the counts."""
+    """One side of the number: its source, its aggregate over the records in, and the counts. `open` counts the
+    unfinished among the included; `coverage` is the part (0 to 1) of all time that could be measured."""
 
     part: str
     source: dict[str, Any]
@@ -270,6 +281,8 @@ class ExplainedPart(View):
     included: int
     excluded: int
     excluded_reasons: dict[str, int]
+    open: int = 0
+    coverage: float | None = None
     query: str | None = None
     link: str | None = None
     is_exact: bool = True
