@@ -338,8 +338,7 @@ async def request_refresh(services: Services, team: str, metric: str, actor: str
             [part.dataset_id for part in parts if part.dataset_id is not None],
             [part.query_digest for part in parts if part.query_digest is not None],
         )
-        ids = [plan.id for plan in found]
-        await plans.make_due(session, ids, services.clock())
+        ids = await plans.make_due(session, [plan.id for plan in found], services.clock())
         await organisation.resume_connections(session, {plan.connection_id for plan in found})
     log.info("pull.refresh_requested", metric=f"{team}/{metric}", actor=actor)
     return ids

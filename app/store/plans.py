@@ -104,11 +104,15 @@ def is_needed() -> ColumnElement[bool]:
     return or_(col(Plan.next_due_at).is_not(None), col(Plan.paused_code) == QueryError.code)
 
 
-async def make_due(session: AsyncSession, plan_ids: Collection[int], now: datetime) -> None:
-    """These plans are due now; a plan that is paused for its query is tried again."""
-    await session.execute(
-        update(Plan).where(col(Plan.id).in_(plan_ids), is_needed()).values(next_due_at=now, paused_code=None)
+async def make_due(session: AsyncSession, plan_ids: Collection[int], now: datetime) -> list[int]:
+    """Those of these plans that are needed are due now, one that is paused for its query too; returns which."""
+    woken = await session.scalars(
+        update(Plan)
+        .where(col(Plan.id).in_(plan_ids), is_needed())
+        .values(next_due_at=now, paused_code=None)
+        .returning(col(Plan.id))
     )
+    return sorted(woken)
 
 
 async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], now: datetime) -> None:

@@ -240,7 +240,8 @@ async def open_story(database_url: str, clock: FakeClock, site: JiraCloudFake | 
     client = create_client(parse_policy(""), transport=nobody if site is None else httpx.ASGITransport(site))
     database = Database(database_url)
     try:
-        yield Story(make_services(database, clock, lambda: toolbox(client, clock)), clock)
+        # Without a guard to mount elsewhere, the site in process is asked by the session alone.
+        yield Story(make_services(database, clock, lambda: replace(toolbox(client, clock), guard=None)), clock)
     finally:
         await client.aclose()
         await database.close()
