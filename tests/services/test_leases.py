@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.services import pull
 from app.services.pull import LEASE, claim_due, pull_plan
 from connectors.contract import Connector, Cursor, Page, RecordChange
-from tests.fakes.hostile import HARMLESS, NOON, HostileConfig, HostileQuery
+from tests.fakes.hostile import HARMLESS, HostileConfig, HostileQuery
 from tests.services.story import Story, gather
+
+MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 FILE = """
 version: 1
@@ -43,11 +45,11 @@ class Held:
     async def read(self, session: HostileConfig, dataset: HostileQuery, cursor: Cursor | None) -> AsyncIterator[Page]:
         self.reads += 1
         number = self.reads
-        yield Page([RecordChange(f"{number}-first", "first", 1, NOON, {})])
+        yield Page([RecordChange(f"{number}-first", "first", 1, MONDAY, {})])
         if self.is_held:
             self.reached.set()
             await self.let_go.wait()
-        yield Page([RecordChange(f"{number}-second", "second", 1, NOON, {})], cursor={"read": number})
+        yield Page([RecordChange(f"{number}-second", "second", 1, MONDAY, {})], cursor={"read": number})
 
     @property
     def connector(self) -> Connector:
