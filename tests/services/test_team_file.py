@@ -38,6 +38,7 @@ def test_the_example_is_accepted_with_the_connectors_there_are() -> None:
         "query",
         "records",
         "duration",
+        "state_share",
         "ratio",
         "manual",
     }
@@ -154,7 +155,6 @@ def test_everything_that_is_to_come_is_refused_where_it_stands() -> None:
         "connections.github.connector",
         "datasets.pulls.connection",
         "datasets.pulls.stream",
-        "metrics.erp_uptime.state_share",
         "metrics.erp_uptime_prometheus.ratio.good.query.connection",
         "metrics.erp_uptime_prometheus.ratio.total.query.connection",
         "metrics.overhead.query.connection",
@@ -164,7 +164,6 @@ def test_everything_that_is_to_come_is_refused_where_it_stands() -> None:
         "metrics.review_rate.ratio.total.records.dataset",
         "metrics.cutover.milestones",
         "objectives.fast_start.contributes_to",
-        "objectives.fast_start.key_results.erp_available.metric",
         "objectives.fast_start.key_results.overhead_down.metric",
         "objectives.fast_start.key_results.overhead_down.guardrails.0.metric",
     }
@@ -176,7 +175,6 @@ def test_without_what_is_to_come_the_example_is_accepted() -> None:
         "connections": ["prometheus", "warehouse", "github"],
         "datasets": ["pulls"],
         "metrics": [
-            "erp_uptime",
             "erp_uptime_prometheus",
             "overhead",
             "headcount",
@@ -189,7 +187,7 @@ def test_without_what_is_to_come_the_example_is_accepted() -> None:
             del value[section][name]
     objective = value["objectives"]["fast_start"]
     del value["connections"]["jira"]["webhook_secret"], objective["contributes_to"]
-    del objective["key_results"]["erp_available"], objective["key_results"]["overhead_down"]
+    del objective["key_results"]["overhead_down"]
     checked = check_team_file(value, connectors=registered())
     assert checked.problems == []
     assert checked.file is not None

@@ -53,7 +53,7 @@ IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
     ("a number as a unit", "metrics.open.unit", 5, "string_type", None),
     ("a key inside a duration", "metrics.lead.duration.form", {}, "unknown_key", "from"),
     ("an event of entities", "metrics.lead.duration.from", {"event": "x"}, "rule", None),
-    ("open durations", "metrics.lead.duration.open", "include", "not_supported_yet", None),
+    ("half-open durations", "metrics.lead.duration.open", "maybe", "unknown_value", None),
     ("a dataset misspelt", "metrics.lead.duration.dataset", "isues", "unknown_name", "issues"),
     ("a metric's rule", "metrics.spend.records.where", "body.x == 1", "rule", None),
     ("a value's rule", "metrics.spend.records.value", "record.", "rule", None),
@@ -92,6 +92,13 @@ IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
     ("a name twice in the team", "objectives.save.key_results.faster", ENTRY, "duplicate_name", None),
     ("a query inside", "objectives.grow.key_results.faster.metric", TEAM["metrics"]["open"], "inline_metric", None),
 ]
+
+
+def share(**source: Any) -> dict[str, Any]:
+    """A sound share of time, but for these keys of its source."""
+    own = {"dataset": "orders", "good": ["up"], **source}
+    return {"unit": "percent", "state_share": own, "window": {"trailing": "28d"}}
+
 
 ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
     "a region without holidays": ([("calendar.holidays", "XX")], [("calendar", "calendar", None)]),
@@ -178,9 +185,41 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
         [("metrics.new", {"unit": "x", "milestones": []})],
         [("metrics.new.milestones", "not_supported_yet", None)],
     ),
-    "a share of time": (
-        [("metrics.new", {"unit": "x", "state_share": {}})],
-        [("metrics.new.state_share", "not_supported_yet", None)],
+    "a share of nothing": (
+        [("metrics.new", share()), ("metrics.new.state_share", {})],
+        [("metrics.new.state_share.dataset", "missing", None), ("metrics.new.state_share.good", "missing", None)],
+    ),
+    "a share without a good state": (
+        [("metrics.new", share(good=[]))],
+        [("metrics.new.state_share.good", "states", None)],
+    ),
+    "a state that is good and excluded": (
+        [("metrics.new", share(exclude=["off", "up"]))],
+        [("metrics.new.state_share.exclude", "states", None)],
+    ),
+    "a status that is good and excluded": (
+        [("metrics.new", share(dataset="issues", good=["A"], exclude=["a"]))],
+        [("metrics.new.state_share.exclude", "rule", None)],
+    ),
+    "a share of events without a name": (
+        [("metrics.new", share()), ("datasets.orders.event", DELETE)],
+        [("metrics.new.state_share.dataset", "not_applicable", None)],
+    ),
+    "a share of a dataset that is not there": (
+        [("metrics.new", share(dataset="order"))],
+        [("metrics.new.state_share.dataset", "unknown_name", "orders")],
+    ),
+    "a share of a moment": (
+        [("metrics.new", share()), ("metrics.new.window", DELETE)],
+        [("metrics.new.window", "window", None)],
+    ),
+    "a share in days": (
+        [("metrics.new", share()), ("metrics.new.unit", "days")],
+        [("metrics.new.unit", "unit", None)],
+    ),
+    "a share inside": (
+        [("objectives.grow.key_results.faster.metric", share())],
+        [("objectives.grow.key_results.faster.metric", "inline_metric", None)],
     ),
     "a formula inside": (
         [("objectives.grow.key_results.new", {**ENTRY, "metric": {"unit": "x", "formula": "a"}})],

@@ -6,14 +6,16 @@ from app.domain.edges import check_edge
 from app.domain.events import DELIVERY_VARIABLES
 from app.domain.language import (
     ConnectionSpec,
+    DatasetSource,
     DatasetSpec,
     Distinct,
-    DurationSource,
     MetricSpec,
     QuerySource,
     RecordsSource,
+    StateShareSource,
 )
 from app.domain.records import JsonValue
+from app.domain.states import check_states
 from app.services.team_file import unsupported
 from app.services.team_file.context import Context
 from app.services.team_file.problems import Path, shown
@@ -124,7 +126,7 @@ def check_metric(context: Context, spec: MetricSpec, path: Path) -> bool:
             here = (*path, "ratio", part, "query") if spec.ratio is not None else (*path, "query")
             _check_query(context, spec, source, here)
             is_supported = is_supported and source.connection not in context.connections.unsupported
-        elif isinstance(source, RecordsSource | DurationSource):
+        elif isinstance(source, DatasetSource):
             here = (*path, "ratio", part, "records") if spec.ratio is not None else (*path, spec.form)
             _check_records(context, source, here)
             is_supported = is_supported and source.dataset not in context.datasets.unsupported
@@ -152,8 +154,9 @@ def _check_query(context: Context, metric: MetricSpec, source: QuerySource, path
         context.problems.add(path, "window_missing", message)
 
 
-def _check_records(context: Context, source: RecordsSource | DurationSource, path: Path) -> None:
-    context.rule(source.where, (*path, "where"), _RECORD)
+def _check_records(context: Context, source: DatasetSource, path: Path) -> None:
+    if not isinstance(source, StateShareSource):
+        context.rule(source.where, (*path, "where"), _RECORD)
     if isinstance(source, RecordsSource):
         context.rule(source.value, (*path, "value"), _RECORD)
         context.rule(source.at, (*path, "at"), _RECORD)
@@ -164,6 +167,12 @@ def _check_records(context: Context, source: RecordsSource | DurationSource, pat
         if source.per is not None and dataset.shape != "events":
             message = f"only events are grouped by entity; {shown(source.dataset)} keeps entities"
             context.problems.add((*path, "per"), "not_applicable", message)
+        return
+    if isinstance(source, StateShareSource):
+        context.attempt(partial(check_states, source, dataset.shape), (*path, "exclude"))
+        if dataset.shape == "events" and dataset.event is None:
+            message = f"a state is the name of an event, and the events of {shown(source.dataset)} have none"
+            context.problems.add((*path, "dataset"), "not_applicable", message)
         return
     for key, edge in (("from", source.from_), ("to", source.to)):
         context.attempt(partial(check_edge, edge, dataset.shape), (*path, key))

@@ -17,9 +17,7 @@ _DATASET = {
 SOURCE_FORMS = {
     "formula": "formulas are",
     "milestones": "milestones are",
-    "state_share": "shares of time in a state are",
 }
-_DURATION = {"open": "counting unfinished durations (open) is"}
 _KEY_RESULT = {
     "checkpoints": "checkpoints are",
     "curve": "expected curves are",
@@ -47,8 +45,6 @@ def metric(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
         return rest
     if isinstance(raw, dict) and len(rest) < len(raw):
         return None
-    if "duration" in rest:
-        rest["duration"] = _without(rest["duration"], _DURATION, (*path, "duration"), problems)
     return rest
 
 
