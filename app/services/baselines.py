@@ -1,13 +1,12 @@
 """Freezing baselines: measured once, kept with their evidence, never measured again."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.language import KeyResultSpec, MeasuredBaseline
-from app.domain.window import TimeSpan
-from app.services.definitions import definition_of, team_cycle
-from app.services.evaluate import Computed, compute
+from app.services.definitions import split_reference, team_cycle
+from app.services.evaluate import Computed, PastPeriod, compute
+from app.services.input_graph import input_graph, needs_cycle
 from app.store import deliveries, organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
@@ -64,17 +63,10 @@ async def _freeze_measured(
     if item is None or not await _is_whole(session, item):
         return False
     as_of = cycle.end - _JUST_BEFORE
-    needs_cycle = definition_of(item.revision).spec.needs_cycle
-    if any(part.query_digest for part in item.parts.values()):
-        # The tool is asked now about the past: the measurement is as new as the answer, its window is the period's.
-        window = definition_of(item.revision).window(as_of, cycle.span)
-        window = TimeSpan(window.start, cycle.end if window.end is None else min(window.end, cycle.end))
-        computed = await compute(
-            session, item, cycle=period if needs_cycle else "", as_of=now, measured_for=baseline_plan(period)
-        )
-        computed = replace(computed, window=window)
-    else:
-        computed = await compute(session, item, cycle=period if needs_cycle else "", as_of=as_of)
+    asked = period if await needs_cycle(session, item) else ""
+    # A tool is asked now about the past: the measurement is as new as the answer, its window is the period's.
+    past = PastPeriod(baseline_plan(period), cycle.end, now)
+    computed = await compute(session, item, cycle=asked, as_of=as_of, past=past)
     return await _keep(session, key_result, "", rule, computed, item, now)
 
 
@@ -82,11 +74,11 @@ async def _freeze_first(session: Session, key_result: KeyResult, team: Team, met
     """A guardrail without a baseline of its own holds its first value in the cycle against it."""
     if now < team_cycle(team, key_result.cycle).start:
         return False
-    row = await organisation.get_metric(session, team.name, metric)
+    row = await organisation.get_metric(session, *split_reference(metric, team.name))
     item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
     if item is None or not await _is_whole(session, item):
         return False
-    cycle = key_result.cycle if definition_of(item.revision).spec.needs_cycle else ""
+    cycle = key_result.cycle if await needs_cycle(session, item) else ""
     computed = await compute(session, item, cycle=cycle, as_of=now)
     return await _keep(session, key_result, metric, f"first:{key_result.cycle}", computed, item, now)
 
@@ -94,6 +86,13 @@ async def _freeze_first(session: Session, key_result: KeyResult, team: Team, met
 async def _is_whole(session: Session, item: RevisedMetric) -> bool:
     """Whether all that the metric reads has come in under its newest rules. Before, a count is 0 for want of a read,
     and would be frozen for good. A query or an asserted value is unknown until it comes and needs no such care."""
+    for read in (await input_graph(session, [item])).items.values():
+        if not await _has_come(session, read):
+            return False
+    return True
+
+
+async def _has_come(session: Session, item: RevisedMetric) -> bool:
     if item.metric.building_revision_id is not None:
         return False
     for source in (await organisation.metric_sources(session, [item.revision.id])).get(item.revision.id, []):

@@ -25,6 +25,7 @@ from app.domain.language import (
     ToDate,
 )
 from app.domain.window import TimeSpan, next_edge, resolve
+from app.store.rollup_rules import Rule
 from app.store.tables import MetricRevision, Team
 
 
@@ -49,6 +50,13 @@ def team_calendar(team: Team) -> BusinessCalendar:
 @lru_cache(maxsize=256)
 def _calendar(spec: str, zone: str) -> BusinessCalendar:
     return business_calendar(CalendarSpec.model_validate(json.loads(spec)), ZoneInfo(zone))
+
+
+def split_reference(reference: str, team: str) -> tuple[str, str]:
+    """The (team, metric) that a reference means: `headcount` is of the team itself, `hr.headcount` or `hr/headcount`
+    is not."""
+    other, separator, name = reference.replace("/", ".").partition(".")
+    return (other, name) if separator else (team, reference)
 
 
 def team_cycle(team: Team, name: str) -> Cycle:
@@ -89,6 +97,13 @@ class Definition:
         if isinstance(self.spec.aggregate, Distinct):
             return "distinct"
         return self.spec.aggregate or "count"
+
+    def rollup_rule(self, part: str) -> Rule | None:
+        """How a part's facts are rolled up, None where the value moves with the clock and is told from facts alone."""
+        duration = self.spec.duration
+        if self.spec.state_share is not None or (duration is not None and duration.open == "include"):
+            return None
+        return Rule.of(self.aggregate_of(part), self.zone)
 
     @property
     def is_cumulative(self) -> bool:

@@ -1,19 +1,24 @@
 """From what is kept to numbers: changed entities → facts → samples, for the metrics they touch and no other."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from app.domain.aggregate import aggregate, ratio
 from app.domain.language import ToDate
 from app.domain.records import Fact
-from app.domain.window import TimeSpan
+from app.domain.window import UNBOUNDED, TimeSpan
 from app.services import intervals
+from app.services.computed import Computed as Computed
 from app.services.definitions import Definition, definition_of, team_cycle
+from app.services.formulas import CIRCLE, compute_formula
+from app.services.input_graph import InputGraph, cycles_asked, in_order, input_graph
+from app.services.milestones import compute_milestones
 from app.store import facts as fact_store
-from app.store import organisation, records, samples
+from app.store import inputs, organisation, records, rollup, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import Dataset, Sample
@@ -25,23 +30,12 @@ ENTITY_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
-    """A metric's value at a moment: None is unknown, with the reason. `sample_size` counts what went in.
+class PastPeriod:
+    """A period whose numbers a tool is asked for afterwards: the plan that asks, until when, and when we look."""
 
-    `coverage` is the part (0 to 1) that could be measured, where the source form knows one; `changes_at` is when the
-    clock alone moves the value within its window, None when it does not.
-    """
-
-    value: Decimal | None
-    reason: str | None
-    window: TimeSpan
-    observed_at: datetime
-    sample_size: int | None = None
-    numerator: Decimal | None = None
-    denominator: Decimal | None = None
-    quality: str = "measured"
-    coverage: Decimal | None = None
-    changes_at: datetime | None = None
+    plan: str
+    end: datetime
+    asked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +100,9 @@ async def extract_part(
     else:
         for entity in (await records.entity_histories(session, dataset.id, entities)).values():
             found.extend(extraction.facts(entity))
-    return await fact_store.replace_facts(session, revision_id, part, entities, found, now=now)
+    return await fact_store.replace_facts(
+        session, revision_id, part, entities, found, now=now, rule=definition.rollup_rule(part)
+    )
 
 
 async def compute(
@@ -116,17 +112,30 @@ async def compute(
     cycle: str,
     as_of: datetime,
     known_at: datetime | None = None,
-    measured_for: str | None = None,
+    past: PastPeriod | None = None,
+    graph: InputGraph | None = None,
+    known: dict[tuple[int, str], Computed] | None = None,
 ) -> Computed:
     """The value of a metric true at `as_of`, as known at `known_at` (None: now). `cycle` is the asking key result's
-    where the window needs one; `measured_for` names the measurements of a past period (a baseline's)."""
+    where the window needs one; `past` says how tools answered for a past period (a baseline's). A formula reads other
+    metrics: `graph` has them, and `known` what was computed at this same point, by metric and cycle."""
     definition = definition_of(revised.revision)
+    if definition.spec.formula is not None:
+        graph = graph or await input_graph(session, [revised], known_at=known_at)
+        known = {} if known is None else known
+        at = partial(compute, session, as_of=as_of, known_at=known_at, past=past, graph=graph, known=known)
+        return await _formula_value(revised, at, graph, known, cycle=cycle, as_of=as_of)
+    if definition.spec.milestones is not None:
+        return await compute_milestones(session, revised, as_of=as_of, known_at=known_at)
     span = team_cycle(revised.team, cycle).span if cycle else None
     window = definition.window(as_of, span)
+    if past is not None and any(part.query_digest for part in revised.parts.values()):
+        # The tool was asked about the past no later than its end.
+        window = TimeSpan(window.start, past.end if window.end is None else min(window.end, past.end))
     values: dict[str, PartValue] = {}
     for part in definition.spec.parts():
         values[part] = await _part_value(
-            session, revised, definition, part, window, cycle=measured_for or cycle, as_of=as_of, known_at=known_at
+            session, revised, definition, part, window, cycle=cycle, as_of=as_of, known_at=known_at, past=past
         )
     observed = [value.observed_at for value in values.values() if value.observed_at is not None]
     observed_at = min(observed) if observed else as_of
@@ -164,6 +173,28 @@ async def compute(
     )
 
 
+async def _formula_value(
+    revised: RevisedMetric,
+    at: Callable[..., Awaitable[Computed]],
+    graph: InputGraph,
+    known: dict[tuple[int, str], Computed],
+    *,
+    cycle: str,
+    as_of: datetime,
+) -> Computed:
+    """A formula's value; what it reads is computed once, however often formulas name it."""
+
+    async def computed(item: RevisedMetric, asked: str) -> Computed:
+        key = (item.metric.id, asked)
+        if key not in known:
+            # What a circle of formulas comes back to; the check of team files lets none through.
+            known[key] = Computed(None, CIRCLE, UNBOUNDED, as_of)
+            known[key] = await at(item, cycle=asked)
+        return known[key]
+
+    return await compute_formula(graph, revised, computed, cycle=cycle, as_of=as_of)
+
+
 async def _part_value(
     session: Session,
     revised: RevisedMetric,
@@ -174,6 +205,7 @@ async def _part_value(
     cycle: str,
     as_of: datetime,
     known_at: datetime | None,
+    past: PastPeriod | None = None,
 ) -> PartValue:
     if definition.spec.state_share is not None:
         bounds = fact_store.Window(window.start, window.end, as_of, known_at)
@@ -193,8 +225,8 @@ async def _part_value(
     measured = await samples.latest_measurement(
         session,
         row.query_digest or "",
-        cycle,
-        as_of=as_of,
+        cycle if past is None else past.plan,
+        as_of=as_of if past is None else past.asked_at,
         known_at=known_at,
         window=(window.start, window.end) if by_period else None,
     )
@@ -216,17 +248,31 @@ async def _facts_value(
     known_at: datetime | None,
 ) -> PartValue:
     bounds = fact_store.Window(window.start, window.end, as_of, known_at)
-    found = await fact_store.values_in(session, revised.revision.id, part, bounds)
-    how = definition.aggregate_of(part)
-    if how == "distinct":
-        value: Decimal | None = Decimal(len({group for _, group in found}))
-    else:
-        value = aggregate(how, [number for number, _ in found], divisor=definition.divisor)
+    value, facts = await _aggregated(session, revised.revision.id, definition, part, bounds)
     reason = "no records in the window" if value is None else None
+    dataset_id = revised.parts[part].dataset_id
+    if facts == 0 and dataset_id is not None and not await records.has_been_read(session, dataset_id):
+        # Nothing found is 0, nothing read is not.
+        return PartValue(None, "it has not been read yet", None, None)
     least = definition.spec.min_samples
-    if least is not None and definition.spec.ratio is None and len(found) < least:
-        value, reason = None, f"{len(found)} of at least {least} samples"
-    return PartValue(value, reason, len(found), as_of)
+    if least is not None and definition.spec.ratio is None and facts < least:
+        value, reason = None, f"{facts} of at least {least} samples"
+    return PartValue(value, reason, facts, as_of)
+
+
+async def _aggregated(
+    session: Session, revision_id: int, definition: Definition, part: str, bounds: fact_store.Window
+) -> tuple[Decimal | None, int]:
+    """The value and the number of facts in it: from the roll-up where that can tell, else from the facts."""
+    how, rule = definition.aggregate_of(part), definition.rollup_rule(part)
+    if rule is not None:
+        rolled = await rollup.rolled_up(session, revision_id, part, bounds, how, rule, divisor=definition.divisor)
+        if rolled is not None:
+            return rolled.value, rolled.facts
+    found = await fact_store.values_in(session, revision_id, part, bounds)
+    if how == "distinct":
+        return Decimal(len({group for _, group in found})), len(found)
+    return aggregate(how, [number for number, _ in found], divisor=definition.divisor), len(found)
 
 
 async def _share_value(session: Session, revised: RevisedMetric, part: str, bounds: fact_store.Window) -> PartValue:
@@ -260,17 +306,30 @@ async def _open_value(
 
 
 async def evaluate(session: Session, metric_ids: Collection[int], *, now: datetime) -> set[int]:
-    """Compute these metrics at `now`, append a sample where the value differs from the current one, and set when the
-    clock alone will move them. Returns the metrics with a new sample."""
-    revised = await organisation.revised_metrics(session, metric_ids)
-    cycles = await organisation.cycles_of_metrics(session, metric_ids)
-    current = await samples.current_samples(session, metric_ids)
+    """Compute these metrics at `now`, and the formulas that read one that changed: each once, after what it reads.
+    Append a sample where the value differs from the current one, and set when the clock alone will move them. Returns
+    the metrics with a new sample."""
+    readers = await inputs.readers_of(session, metric_ids)
+    every = {*metric_ids, *readers}
+    revised = await organisation.revised_metrics(session, every)
+    graph = await input_graph(session, revised.values())
+    with_cycle = {metric_id for metric_id in revised if graph.needs_cycle(metric_id)}
+    cycles = await cycles_asked(session, with_cycle)
+    current = await samples.current_samples(session, every)
     changed: set[int] = set()
-    for metric_id, item in revised.items():
+    known: dict[tuple[int, str], Computed] = {}
+    for metric_id in in_order(metric_ids, readers):
+        item = revised.get(metric_id)
+        if item is None or (metric_id not in metric_ids and changed.isdisjoint(readers[metric_id])):
+            continue
         definition = definition_of(item.revision)
         edges = [now + LONGEST_REST]
-        for cycle in _cycles_to_evaluate(item, definition, cycles.get(metric_id, set()), now):
-            computed = await compute(session, item, cycle=cycle, as_of=now)
+        asked = _running(item, cycles.get(metric_id, set()), now) if metric_id in with_cycle else [""]
+        for cycle in asked:
+            computed = known.get((metric_id, cycle))
+            if computed is None:
+                computed = await compute(session, item, cycle=cycle, as_of=now, graph=graph, known=known)
+                known[(metric_id, cycle)] = computed
             span = team_cycle(item.team, cycle).span if cycle else None
             edge = definition.next_edge(now, span)
             edges += [moment for moment in (edge, computed.changes_at) if moment is not None]
@@ -284,9 +343,7 @@ async def evaluate(session: Session, metric_ids: Collection[int], *, now: dateti
     return changed
 
 
-def _cycles_to_evaluate(item: RevisedMetric, definition: Definition, asked: set[str], now: datetime) -> list[str]:
-    if not definition.spec.needs_cycle:
-        return [""]
+def _running(item: RevisedMetric, asked: set[str], now: datetime) -> list[str]:
     return sorted(name for name in asked if _is_running(team_cycle(item.team, name).span, now))
 
 
