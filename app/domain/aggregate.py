@@ -6,8 +6,9 @@ durations in a unit is the correctly rounded quotient, not a rounded mean that i
 
 import re
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
+from functools import reduce
 
 PRECISION = 28
 _ROUNDING = Context(prec=PRECISION, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
@@ -102,8 +103,7 @@ def _percentile(how: str) -> Fraction | None:
 
 def exact_sum(values: Iterable[Decimal]) -> Decimal:
     """The sum without a rounding; Inexact is raised where it would need more than 10,000 digits."""
-    with localcontext(_EXACT):
-        return sum(values, Decimal(0))
+    return reduce(_EXACT.add, values, Decimal(0))
 
 
 def _sum(values: Sequence[Decimal]) -> Fraction:

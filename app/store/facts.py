@@ -11,12 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain import records as domain
+from app.store.rollup_build import delete_rollups
+from app.store.rollup_rules import Counted, Rule
+from app.store.rollup_upkeep import Upkeep
 from app.store.tables import Fact
 
 _IN = 500
 _table: Table = Fact.__table__  # type: ignore[attr-defined]
 _CONTENT = ("at", "value", "reason", "valid_from", "valid_to", "label", "link", "group", "since")
 _columns = [_table.c.subject, *(_table.c["group_key" if name == "group" else name] for name in _CONTENT)]
+_names = [column.key for column in _columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,10 @@ async def replace_facts(
     facts: Iterable[domain.Fact],
     *,
     now: datetime,
+    rule: Rule | None = None,
 ) -> bool:
-    """Make `facts` what is known from `now` on of these entities; what did not change is left as it is.
-    Returns whether anything changed."""
+    """Make `facts` what is known from `now` on of these entities; what did not change is left as it is. `rule` says
+    how the part is rolled up, None: not at all. Returns whether anything changed."""
     names = list(entities)
     kept: dict[tuple[Any, ...], int] = {}
     for start in range(0, len(names), _IN):
@@ -61,20 +66,47 @@ async def replace_facts(
         if kept.pop(content, None) is not None:
             continue
         added.append(
-            dict(zip((column.key for column in _columns), content, strict=True))
+            dict(zip(_names, content, strict=True))
             | {"revision_id": revision_id, "part": part, "entity": fact.entity}
-            | {"recorded_from": now, "recorded_to": None}
+            | {"recorded_from": now, "recorded_to": None, "sort_key": None}
         )
     closed = list(kept.values())
+    if not closed and not added:
+        return False
+    gone = [found for found in (dict(zip(_names, content, strict=True)) for content in kept) if _counts(found)]
+    coming = [new for new in added if _counts(new)]
+    upkeep = None
+    if rule is not None and (gone or coming):
+        upkeep = Upkeep(session, revision_id, part, rule, now)
+        for new in coming:
+            new["sort_key"] = rule.sort_key(new["value"], new["group_key"]) if new["valid_to"] is None else None
+        await upkeep.begin(_tip(gone), _tip(coming))
     for start in range(0, len(closed), _IN):
-        await session.execute(update(Fact).where(col(Fact.id).in_(closed[start : start + _IN])).values(recorded_to=now))
+        ended = update(Fact).where(col(Fact.id).in_(closed[start : start + _IN]))
+        await session.execute(ended.values(recorded_to=now, sort_key=None))
     for start in range(0, len(added), _IN):
         await session.execute(insert(_table), added[start : start + _IN])
-    return bool(closed or added)
+    if upkeep is not None:
+        await upkeep.finish(closed, names, has_ahead=any(_is_ahead(new, now) for new in coming))
+    return True
+
+
+def _counts(row: dict[str, Any]) -> bool:
+    return row["at"] is not None and row["value"] is not None
+
+
+def _is_ahead(row: dict[str, Any], now: datetime) -> bool:
+    return any(moment is not None and moment > now for moment in (row["valid_from"], row["valid_to"]))
+
+
+def _tip(rows: Iterable[dict[str, Any]]) -> list[Counted]:
+    """What the roll-up holds of facts that count: those that nothing is known to end."""
+    return [Counted(row["at"], row["value"], row["group_key"]) for row in rows if row["valid_to"] is None]
 
 
 async def delete_facts(session: AsyncSession, revision_id: int) -> None:
     """Drop the facts of a revision whose building is started over."""
+    await delete_rollups(session, revision_id)
     await session.execute(delete(Fact).where(col(Fact.revision_id) == revision_id))
 
 
@@ -116,6 +148,23 @@ async def values_in(
         .order_by(col(Fact.at), col(Fact.subject))
     )
     return [(row[0], row[1]) for row in await session.execute(query) if row[0] is not None]
+
+
+async def last_value(session: AsyncSession, revision_id: int, part: str, window: Window) -> Decimal | None:
+    """The value of the last fact that counts, by moment and subject."""
+    query = (
+        select(col(Fact.value))
+        .where(
+            col(Fact.revision_id) == revision_id,
+            col(Fact.part) == part,
+            col(Fact.value).is_not(None),
+            *_inside(window),
+            *_known(window),
+        )
+        .order_by(col(Fact.at).desc(), col(Fact.subject).desc())
+        .limit(1)
+    )
+    return await session.scalar(query)
 
 
 async def facts_in(

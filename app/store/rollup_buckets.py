@@ -8,7 +8,7 @@ adds comes last, and a row that is shorter has no facts there. Rows are added up
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -58,7 +58,9 @@ class Scale:
     def split(self, bucket: int, keys: Iterable[tuple[bytes, int]]) -> None:
         """Make the bucket several, given its keys in order with the number of facts of each."""
         start, end = self.range(bucket)
-        added = [bound for bound in split_points(keys, start) if end is None or bound < end]
+        cutter = Cutter(start)
+        cuts = (bound for key, count in keys for bound in cutter.cuts(key, count))
+        added = [bound for bound in cuts if end is None or bound < end]
         first = len(self.lanes)
         self.bounds[bucket + 1 : bucket + 1] = added
         self.lanes[bucket + 1 : bucket + 1] = range(first, first + len(added))
@@ -70,23 +72,29 @@ class Scale:
         return [counts[lane] for lane in self.lanes]
 
 
-def split_points(keys: Iterable[tuple[bytes, int]], start: bytes) -> Iterator[bytes]:
-    """Where buckets of about half of `FULL` begin after `start`. A key of many facts has a bucket to itself."""
-    filled = 0
-    last = start
-    for key, count in keys:
-        if count >= FULL // 4:
-            if key > last:
-                yield key
-            last = after(key)
-            yield last
-            filled = 0
-            continue
-        if filled >= FULL // 2 and key > last:
-            last = key
-            yield last
-            filled = 0
-        filled += count
+class Cutter:
+    """Says where buckets of about half of `FULL` begin after `start`, told each key in order with the number of its
+    facts. A key of many facts has a bucket to itself."""
+
+    def __init__(self, start: bytes = b"") -> None:
+        self._last = start
+        self._filled = 0
+
+    def cuts(self, key: bytes, count: int) -> list[bytes]:
+        """The buckets that begin with this key or right after it."""
+        found = []
+        is_heavy = count >= FULL // 4
+        if key > self._last and (is_heavy or self._filled >= FULL // 2):
+            found.append(key)
+            self._filled = 0
+        if is_heavy:
+            found.append(after(key))
+            self._filled = 0
+        else:
+            self._filled += count
+        if found:
+            self._last = found[-1]
+        return found
 
 
 def unpack(lanes: bytes, length: int) -> "array[int]":
