@@ -158,6 +158,7 @@ async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox
             plan.full_due_at = waits
         is_first = plan.last_success_at is None
         plan.last_success_at = now
+        await db.flush()
         if is_first:
             # Until now nothing was known of the dataset; that it holds nothing is known from now on.
             changed.metrics.update(metric_id for _, metric_id in await organisation.live_parts(db, [dataset.id]))

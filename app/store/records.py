@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from app.domain import records as domain
 from app.store.deliveries import upsert
-from app.store.tables import Dataset, Event, Record
+from app.store.tables import Dataset, Event, Plan, Record
 
 _IN = 500  # values in one IN (…) list
 _events: Table = Event.__table__  # type: ignore[attr-defined]
@@ -174,6 +174,13 @@ async def count_miss(session: AsyncSession, dataset_id: int, seen: set[str], *, 
             update(Record).where(col(Record.id) == identity).values(missed_sweeps=misses, is_deleted=entity in gone)
         )
     return gone
+
+
+async def has_been_read(session: AsyncSession, dataset_id: int) -> bool:
+    """Whether a pulled dataset was ever read whole; one that is only pushed to has nothing to wait for."""
+    query = select(col(Plan.last_success_at)).where(col(Plan.dataset_id) == dataset_id).limit(1)
+    row = (await session.execute(query)).first()
+    return row is None or row[0] is not None
 
 
 async def has_misses(session: AsyncSession, dataset_id: int) -> bool:

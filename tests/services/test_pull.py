@@ -77,7 +77,6 @@ async def test_a_dataset_is_read_whole_and_becomes_records_facts_and_values(
     assert explained.included[0].link == "https://acme.atlassian.net/browse/HELP-2"
 
 
-@pytest.mark.xfail(strict=True, reason="evaluate counts nothing as 0 where nothing was read")
 async def test_nothing_is_counted_before_the_first_read_and_zero_after_one_that_found_nothing(
     jira_story: Story, desk: JiraCloudFake
 ) -> None:
