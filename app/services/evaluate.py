@@ -210,9 +210,6 @@ async def _part_value(
     if definition.spec.state_share is not None:
         bounds = fact_store.Window(window.start, window.end, as_of, known_at)
         return await _share_value(session, revised, part, bounds)
-    if definition.spec.duration is not None and definition.spec.duration.open == "include":
-        bounds = fact_store.Window(window.start, window.end, as_of, known_at)
-        return await _open_value(session, revised, definition, part, bounds)
     if part in definition.extractions:
         return await _facts_value(session, revised, definition, part, window, as_of=as_of, known_at=known_at)
     if definition.spec.manual is not None:
@@ -248,7 +245,14 @@ async def _facts_value(
     known_at: datetime | None,
 ) -> PartValue:
     bounds = fact_store.Window(window.start, window.end, as_of, known_at)
-    value, facts = await _aggregated(session, revised.revision.id, definition, part, bounds)
+    changes_at = None
+    if definition.spec.duration is not None and definition.spec.duration.open == "include":
+        unfinished = await intervals.open_durations(session, revised.revision.id, part, definition, bounds)
+        seconds = await intervals.durations(session, revised.revision.id, part, bounds, unfinished)
+        value, facts = aggregate(definition.aggregate_of(part), seconds, divisor=definition.divisor), len(seconds)
+        changes_at = intervals.durations_change_at(unfinished, bounds)
+    else:
+        value, facts = await _aggregated(session, revised.revision.id, definition, part, bounds)
     reason = "no records in the window" if value is None else None
     dataset_id = revised.parts[part].dataset_id
     if facts == 0 and dataset_id is not None and not await records.has_been_read(session, dataset_id):
@@ -257,7 +261,7 @@ async def _facts_value(
     least = definition.spec.min_samples
     if least is not None and definition.spec.ratio is None and facts < least:
         value, reason = None, f"{facts} of at least {least} samples"
-    return PartValue(value, reason, facts, as_of)
+    return PartValue(value, reason, facts, as_of, changes_at=changes_at)
 
 
 async def _aggregated(
@@ -278,9 +282,12 @@ async def _aggregated(
 async def _share_value(session: Session, revised: RevisedMetric, part: str, bounds: fact_store.Window) -> PartValue:
     cuts = await intervals.cut_stretches(session, revised.revision.id, part, bounds)
     found = intervals.share(cuts, bounds)
+    reason, dataset_id = found.reason, revised.parts[part].dataset_id
+    if not cuts and dataset_id is not None and not await records.has_been_read(session, dataset_id):
+        reason = "it has not been read yet"
     return PartValue(
         found.value,
-        found.reason,
+        reason,
         found.entities,
         bounds.as_of,
         numerator=found.good,
@@ -288,21 +295,6 @@ async def _share_value(session: Session, revised: RevisedMetric, part: str, boun
         coverage=found.coverage,
         changes_at=found.changes_at,
     )
-
-
-async def _open_value(
-    session: Session, revised: RevisedMetric, definition: Definition, part: str, bounds: fact_store.Window
-) -> PartValue:
-    """Durations with the unfinished ones counted up to the moment of evaluation."""
-    unfinished = await intervals.open_durations(session, revised.revision.id, part, definition, bounds)
-    found = await intervals.durations(session, revised.revision.id, part, bounds, unfinished)
-    value = aggregate(definition.aggregate_of(part), found, divisor=definition.divisor)
-    reason = "no records in the window" if value is None else None
-    least = definition.spec.min_samples
-    if least is not None and len(found) < least:
-        value, reason = None, f"{len(found)} of at least {least} samples"
-    changes_at = intervals.durations_change_at(unfinished, bounds)
-    return PartValue(value, reason, len(found), bounds.as_of, changes_at=changes_at)
 
 
 async def evaluate(session: Session, metric_ids: Collection[int], *, now: datetime) -> set[int]:
