@@ -60,15 +60,35 @@ class DeliveryWriter:
     async def _flush(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            try:
-                async with self._database.writing() as session:
-                    stored = await append_deliveries(session, [waiting.delivery for waiting in batch])
-            except Exception as error:
-                for waiting in batch:
-                    if not waiting.answer.done():
-                        away = is_unavailable(error)
-                        waiting.answer.set_exception(StoreAwayError() if away else error)
+            # In one order whoever writes, so that two processes never wait for each other's keys.
+            batch.sort(key=lambda waiting: (waiting.delivery.connection_id, waiting.delivery.dedupe_key))
+            error = await self._store(batch)
+            if error is None:
                 continue
-            for waiting, outcome in zip(batch, stored, strict=True):
-                if not waiting.answer.done():  # the sender may have gone
-                    waiting.answer.set_result(outcome)
+            if len(batch) > 1 and not is_unavailable(error):
+                # The database refuses one of them (its connection was just deleted): the others are not to blame.
+                for waiting in batch:
+                    alone = await self._store([waiting])
+                    _fail([waiting], alone)
+            else:
+                _fail(batch, error)
+
+    async def _store(self, batch: list[_Waiting]) -> Exception | None:
+        """Commit a batch and answer it; the error where nothing of it was stored."""
+        try:
+            async with self._database.writing() as session:
+                stored = await append_deliveries(session, [waiting.delivery for waiting in batch])
+        except Exception as error:
+            return error
+        for waiting, outcome in zip(batch, stored, strict=True):
+            if not waiting.answer.done():  # the sender may have gone
+                waiting.answer.set_result(outcome)
+        return None
+
+
+def _fail(batch: list[_Waiting], error: Exception | None) -> None:
+    if error is None:
+        return
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(StoreAwayError() if is_unavailable(error) else error)

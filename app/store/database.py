@@ -7,15 +7,21 @@ from typing import Any
 
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 #: A transaction, as the layers above pass it on: they never look into it.
 Session = AsyncSession
 
 #: Errors that mean "the store is away or full": the door answers 503, a worker tries again.
-STORE_UNAVAILABLE = (OperationalError, InterfaceError, ConnectionError, TimeoutError, OSError)
+STORE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError, TimeoutError, OSError)
+
+#: Classes of SQLSTATE that say the same: connection, rollback for others' sake, resources (a full disk), shutdown.
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_AWAY_STATES = ("08", "40", "53", "57P")
 
 #: SQLite below this can corrupt a WAL database under rare races (fixed in 3.51.3, 3.50.7 and 3.44.6).
 _SAFE_SQLITE = ((3, 44, 6), (3, 45, 0), (3, 50, 7), (3, 51, 0), (3, 51, 3))
@@ -29,10 +35,21 @@ def sqlite_has_wal_bug(version: tuple[int, int, int] = sqlite3.sqlite_version_in
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an exception says that the store itself is away, full or restarting."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    """Whether an exception says that the store itself is away, full, restarting or busy: the same may work later."""
+    if not isinstance(error, DBAPIError):
+        # While connecting, the driver's own errors come as they are.
+        return _is_away(getattr(error, "sqlstate", None)) or isinstance(error, STORE_UNAVAILABLE)
+    if error.connection_invalidated or _is_away(getattr(error.orig, "sqlstate", None)):
         return True
-    return isinstance(error, STORE_UNAVAILABLE)
+    if isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InternalClientError):
+        return True  # asyncpg lost track of a connection that was cut under it
+    # A value that asyncpg can not send is an InterfaceError too, and will never work.
+    is_bad_value = error.orig is not None and isinstance(error.orig.__cause__, ValueError)
+    return isinstance(error, STORE_UNAVAILABLE) and not is_bad_value
+
+
+def _is_away(state: object) -> bool:
+    return isinstance(state, str) and state.startswith(_AWAY_STATES)
 
 
 class Database:
