@@ -83,7 +83,8 @@ def cut(stretches: Iterable[Stretch], window: Window) -> list[Cut]:
         is_open = stretch.until is None or stretch.until > until
         start = stretch.since if window.start is None else max(stretch.since, window.start)
         end = limit if stretch.until is None else min(stretch.until, limit)
-        if start <= end:
+        is_before_the_end = window.end is None or stretch.since < window.end
+        if start <= end and is_before_the_end:
             cuts.append(Cut(stretch, start, end, is_open))
     return cuts
 
