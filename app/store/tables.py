@@ -295,7 +295,7 @@ class Fact(SQLModel, table=True):
     __tablename__ = "fact"
     __table_args__ = (
         Index("ix_fact_window", "revision_id", "part", "at"),
-        Index("ix_fact_entity", "revision_id", "entity"),
+        Index("ix_fact_entity", "revision_id", "part", "entity"),
         Index(
             "ix_fact_sorted",
             "revision_id",
