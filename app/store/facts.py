@@ -153,15 +153,15 @@ async def values_in(
 async def last_value(session: AsyncSession, revision_id: int, part: str, window: Window) -> Decimal | None:
     """The value of the last fact that counts, by moment and subject."""
     query = (
-        select(col(Fact.value))
+        select(_table.c.value)
         .where(
-            col(Fact.revision_id) == revision_id,
-            col(Fact.part) == part,
-            col(Fact.value).is_not(None),
+            _table.c.revision_id == revision_id,
+            _table.c.part == part,
+            _table.c.value.is_not(None),
             *_inside(window),
             *_known(window),
         )
-        .order_by(col(Fact.at).desc(), col(Fact.subject).desc())
+        .order_by(_table.c.at.desc(), _table.c.subject.desc())
         .limit(1)
     )
     return await session.scalar(query)

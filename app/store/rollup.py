@@ -9,6 +9,7 @@ or cease to hold at a moment still to come, are added and taken away one by one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table, bindparam, literal, select, union_all
@@ -63,6 +64,9 @@ def _statement(*, with_buckets: bool) -> Any:
     )
 
 
+_BOUNDS = select(_scale.c.bounds).where(
+    _scale.c.revision_id == bindparam("revision"), _scale.c.part == bindparam("in_part")
+)
 _TOTALS, _BUCKETS = _statement(with_buckets=False), _statement(with_buckets=True)
 
 
@@ -186,8 +190,8 @@ class _Reading:
 
     async def values_at(self, rank: int, *, both: bool) -> tuple[Decimal, Decimal]:
         """The value of a rank, and that of the next one (or the same again)."""
-        stored = await self._session.execute(select(_scale.c.bounds).where(*self._of(_scale)))
-        scale = Scale.load(stored.scalar_one_or_none())
+        stored = await self._session.scalar(_BOUNDS, {"revision": self._revision_id, "in_part": self._part})
+        scale = Scale.load(stored)
         counts = scale.by_value(self.lanes)
         added, removed = ([number_key(value) for value in values] for values in (self.added, self.removed))
         for keys, sign in ((added, 1), (removed, -1)):
@@ -215,23 +219,42 @@ class _Reading:
         start, end = scale.range(bucket)
         if scale.has_one_value(bucket):
             return [start] * wanted
-        query = select(_fact.c.sort_key).where(*self._of(_fact), _fact.c.sort_key >= start, *self._in_whole_days())
-        if end is not None:
-            query = query.where(_fact.c.sort_key < end)
         coming, going = ([key for key in keys if scale.bucket_of(key) == bucket] for keys in (added, removed))
+        parameters = {"revision": self._revision_id, "in_part": self._part, "key_from": start, "key_to": end}
+        parameters |= {"at_from": self._covered.start, "at_to": self._covered.end}
+        bounds = tuple(sorted(name for name in _KEY_BOUNDS if parameters[name] is not None))
         if coming or going:
-            keys = list(await self._session.scalars(query.order_by(_fact.c.sort_key)))
+            parameters |= {"skipped": 0, "wanted": count + len(going)}
+            keys = list(await self._session.scalars(_keys_between(bounds, from_end=False), parameters))
             for key in going:
                 keys.remove(key)
-            keys = sorted([*keys, *coming])
-            return keys[place : place + wanted]
+            return sorted([*keys, *coming])[place : place + wanted]
         # From the nearer end.
         behind = count - place - wanted
-        if behind < place:
-            query = query.order_by(_fact.c.sort_key.desc()).offset(behind)
-        else:
-            query = query.order_by(_fact.c.sort_key).offset(place)
-        return sorted(await self._session.scalars(query.limit(wanted)))
+        parameters |= {"skipped": min(place, behind), "wanted": wanted}
+        query = _keys_between(bounds, from_end=behind < place)
+        return sorted(await self._session.scalars(query, parameters))
+
+
+_KEY_BOUNDS: dict[str, Any] = {
+    "key_from": _fact.c.sort_key >= bindparam("key_from"),
+    "key_to": _fact.c.sort_key < bindparam("key_to"),
+    "at_from": _fact.c.at >= bindparam("at_from"),
+    "at_to": _fact.c.at < bindparam("at_to"),
+}
+
+
+@lru_cache(maxsize=64)
+def _keys_between(bounds: tuple[str, ...], *, from_end: bool) -> Any:
+    """Some keys of a part in order of value, out of its index alone."""
+    return (
+        select(_fact.c.sort_key)
+        .where(_fact.c.revision_id == bindparam("revision"), _fact.c.part == bindparam("in_part"))
+        .where(*(_KEY_BOUNDS[name] for name in bounds))
+        .order_by(_fact.c.sort_key.desc() if from_end else _fact.c.sort_key)
+        .offset(bindparam("skipped"))
+        .limit(bindparam("wanted"))
+    )
 
 
 def _chosen(rows: Sequence[Any], covered: Cover) -> list[Any]:
