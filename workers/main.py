@@ -38,9 +38,10 @@ async def startup(context: dict[str, Any]) -> None:
 
 
 async def shutdown(context: dict[str, Any]) -> None:
-    if "close" in context:
-        await context["close"](None, None, None)
-    log.info("worker.stopped")
+    """Close it, once."""
+    if close := context.pop("close", None):
+        await close(None, None, None)
+        log.info("worker.stopped")
 
 
 def _job(coroutine: Any) -> WorkerCoroutine:

@@ -86,7 +86,7 @@ async def items(http: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     place: dict[str, str] = {}
     while True:
-        answer = await http.get(path, params={"limit": "1000", **place})
+        answer = await http.get(httpx.URL(path).copy_merge_params({"limit": "1000", **place}))
         assert answer.status_code == 200, answer.text
         page = answer.json()
         found += page["items"]
@@ -116,6 +116,6 @@ async def check_effects(http: httpx.AsyncClient, sent: Payments, *, tries: int =
 
     records = Counter(one["entity"] for one in await items(http, "/v1/datasets/till/payments/records"))
     assert records == {f"p{number}": 1 for number in stored}, f"{records.total()} records: {counts}"
-    values = {one["id"]: Decimal(one["value"]) for one in await items(http, "/v1/key-results")}
+    values = {one["id"]: Decimal(one["value"]) for one in await items(http, "/v1/key-results?team=till")}
     assert values == {"till/payments": len(stored), "till/amount": sum(stored)}, f"{values}: {counts}"
     return counts
