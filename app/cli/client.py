@@ -133,7 +133,7 @@ class Service:
         """Every item of a list, page after page."""
         cursor: str | None = None
         while True:
-            page = self.get(path, limit="1000", cursor=cursor, **parameters)
+            page = self.get(path, limit="1000", after=cursor, **parameters)
             items = page.get("items")
             for item in items if isinstance(items, list) else []:
                 if isinstance(item, dict):

@@ -109,7 +109,7 @@ def test_a_list_is_read_to_its_last_page() -> None:
     asked: list[str | None] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        cursor = request.url.params.get("cursor")
+        cursor = request.url.params.get("after")
         asked.append(cursor)
         assert request.headers["authorization"] == "Bearer okr_mine"
         assert request.url.params["team"] == "ops"
