@@ -11,21 +11,23 @@ from typing import Any, Literal
 
 import structlog
 
-from app.domain.language import MeasuredBaseline, QuerySource, TeamFile
+from app.domain.language import MeasuredBaseline, MetricSpec, TeamFile
 from app.domain.records import JsonValue
-from app.errors import FieldError, InvalidInput, NotFound, VersionConflict
+from app.errors import Conflict, FieldError, InvalidInput, NotFound, VersionConflict
 from app.services.baselines import freeze_due
 from app.services.build import build_within
 from app.services.context import Services
+from app.services.definitions import can_look_back
 from app.services.deliveries import apply_within
 from app.services.evaluate import evaluate
 from app.services.export import team_value
+from app.services.input_graph import input_graph
 from app.services.plans import plan_pulls
 from app.services.read import judge_rows
 from app.services.reconcile import Reconciled, reconcile
-from app.services.team_file import CheckedTeamFile, Problem, check_team_file, pointer
+from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_team_file, pointer
 from app.services.views import KeyResultEffect, KeyResultView, PlanView, WarningView
-from app.store import organisation
+from app.store import inputs, organisation
 from app.store.database import Session
 from app.store.organisation import KeyResultFilter
 from connectors.secrets import secrets_of
@@ -65,7 +67,9 @@ async def plan_team_file(
     managed_by: ManagedBy = "file",
 ) -> PlanView:
     """What an apply would change, in numbers, on stored records; nothing is kept."""
-    checked = await asyncio.to_thread(_checked, services, value, team)
+    async with services.database.reading() as session:
+        known = await _known_names(session, team)
+    checked = await asyncio.to_thread(_checked, services, value, team, known)
     outcome: PlanView | None = None
     try:
         async with services.database.writing() as session:
@@ -86,7 +90,9 @@ async def apply_team_file(
     managed_by: ManagedBy = "file",
 ) -> PlanView:
     """Make the team what the file says, as one transaction. Raises InvalidTeamFile."""
-    checked = await asyncio.to_thread(_checked, services, value, team)
+    async with services.database.reading() as session:
+        known = await _known_names(session, team)
+    checked = await asyncio.to_thread(_checked, services, value, team, known)
     async with services.database.writing() as session:
         outcome = await _apply(session, services, checked, actor, prune, managed_by, touch=None, is_plan=False)
     await _ring(services)
@@ -103,7 +109,7 @@ async def put_object(
         tree = await team_value(session, team) or {"version": 1, "team": team}
         await _check_version(session, team, kind, name, if_match)
         _put(tree, kind, name, value)
-        checked = _checked(services, tree, team, at=_place(tree, kind, name))
+        checked = _checked(services, tree, team, await _known_names(session, team), at=_place(tree, kind, name))
         touch = Touch(kind, name)
         outcome = await _apply(session, services, checked, actor, False, "api", touch=touch, is_plan=False)
     await _ring(services)
@@ -120,9 +126,12 @@ async def delete_object(
         if tree is None or not _remove(tree, kind, name):
             raise NotFound
         await _check_version(session, team, kind, name, if_match)
-        checked = _checked(services, tree, team, at=())
+        checked = _checked(services, tree, team, await _known_names(session, team), at=())
         touch = Touch(kind, name)
         outcome = await _apply(session, services, checked, actor, True, "api", touch=touch, is_plan=False)
+        kept = next((one for one in outcome.changes if (one.kind, one.id) == (kind, f"{team}/{name}")), None)
+        if kept is not None and kept.action == "kept":
+            raise Conflict(f"It stays: {kept.reason}.")
     await _ring(services)
     return outcome
 
@@ -135,10 +144,23 @@ async def _ring(services: Services) -> None:
 # --- checking --------------------------------------------------------------------------------------------------------
 
 
+async def _known_names(session: Session, team: str) -> KnownNames:
+    """What a team's file may refer to of other teams."""
+    teams = await organisation.list_teams(session, limit=100_000)
+    objectives = await organisation.list_objectives(session, limit=100_000)
+    formulas = await inputs.live_formulas(session)
+    return KnownNames(
+        teams=frozenset(known.name for known in teams),
+        objectives=frozenset(f"{owner.name}/{objective.name}" for objective, owner in objectives),
+        metrics=await inputs.named_metrics(session),
+        formulas={name: read for name, read in formulas.items() if not name.startswith(f"{team}/")},
+    )
+
+
 def _checked(
-    services: Services, value: JsonValue, team: str, *, at: tuple[str | int, ...] | None = None
+    services: Services, value: JsonValue, team: str, known: KnownNames, *, at: tuple[str | int, ...] | None = None
 ) -> CheckedTeamFile:
-    checked = check_team_file(value, connectors=services.connectors)
+    checked = check_team_file(value, connectors=services.connectors, known=known)
     problems = list(checked.problems)
     if checked.file is not None:
         if checked.file.team != team:
@@ -173,12 +195,37 @@ def _blind_baselines(file: TeamFile) -> list[Problem]:
             metric = file.metrics.get(key_result.metric) if isinstance(key_result.metric, str) else key_result.metric
             if metric is None or not isinstance(key_result.baseline, MeasuredBaseline):
                 continue
-            asks = any(isinstance(source, QuerySource) for source in metric.parts().values())
-            if asks and metric.window in ("now", "all"):
-                path = ("objectives", objective, "key_results", name, "baseline", "measure")
-                message = "this metric's query can not look back: give the metric a window, or the baseline as a number"
-                problems.append(Problem(path, "no_history", message))
+            if not can_look_back(metric):
+                problems.append(_no_history(objective, name, "this metric's query"))
     return problems
+
+
+async def _check_history(session: Session, done: Reconciled, file: TeamFile) -> None:
+    """The same of what formulas read and of other teams' metrics, which only the database knows."""
+    rows = await organisation.load_team(session, done.team)
+    problems = []
+    for objective, spec in file.objectives.items():
+        for name, key_result in spec.key_results.items():
+            if not isinstance(key_result.baseline, MeasuredBaseline) or isinstance(key_result.metric, MetricSpec):
+                continue
+            metric_id = rows.key_results[name].metric_id
+            items = await organisation.revised_metrics(session, [metric_id]) or (
+                await organisation.revised_metrics(session, [metric_id], building=True)
+            )
+            graph = await input_graph(session, items.values())
+            for leaf in graph.leaves(metric_id):
+                if not can_look_back(graph.definition(leaf).spec):
+                    what = f"the query of {graph.items[leaf].team.name}/{graph.items[leaf].metric.name}"
+                    problems.append(_no_history(objective, name, what))
+                    break
+    if problems:
+        raise InvalidTeamFile(problems)
+
+
+def _no_history(objective: str, key_result: str, what: str) -> Problem:
+    path = ("objectives", objective, "key_results", key_result, "baseline", "measure")
+    message = f"{what} can not look back: give the metric a window, or the baseline as a number"
+    return Problem(path, "no_history", message)
 
 
 def _relative(problem: Problem, at: tuple[str | int, ...]) -> Problem:
@@ -270,10 +317,16 @@ async def _apply(
     now = services.clock()
     file = checked.file
     before = await _views(session, file.team, now)
+    known = await organisation.get_team(session, file.team)
+    read_before = {} if known is None else await inputs.teams_read_by(session, known.id)
     done: Reconciled = await reconcile(
         session, file, services.connectors, actor=actor, prune=prune, managed_by=managed_by, touch=touch, now=now
     )
+    await _check_history(session, done, file)
     await plan_pulls(session, done.team, services.connectors, now=now)
+    # What this team asks of others' metrics, or asks no more, is for their plans to measure.
+    for other in (read_before | await inputs.teams_read_by(session, done.team.id)).values():
+        await plan_pulls(session, other, services.connectors, now=now)
     evaluable = done.evaluable
     if is_plan:
         # Nobody waits for a plan to be built later: it does the workers' part itself.
@@ -283,7 +336,8 @@ async def _apply(
     await evaluate(session, evaluable, now=now)
     await freeze_due(session, now=now, team_id=done.team.id)
     after = await _views(session, file.team, now)
-    waiting = [row for row, _ in await organisation.awaiting_baselines(session, done.team.id)]
+    awaiting = await organisation.awaiting_baselines(session, done.team.id)
+    waiting = [row for row, owner in awaiting if owner.id == done.team.id]
     log.info("team.planned" if is_plan else "team.applied", team=file.team, actor=actor, changes=len(done.changes))
     return PlanView(
         team=file.team,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from app.domain.language import MetricSpec
 from app.domain.window import start_of_day
 from app.errors import FieldError, InvalidInput, NotFound
+from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.definitions import team_zone
 from app.services.evaluate import evaluate
@@ -67,6 +68,7 @@ async def assert_value(
                 after={"day": day.isoformat(), "value": format(value, "f"), "note": note},
             )
             await evaluate(session, [row.id], now=now)
+            await freeze_due(session, now=now, team_id=item.team.id)
         current = (await samples.current_samples(session, [row.id])).values()
         return sample_view(next(iter(current)), item.revision.number)
 

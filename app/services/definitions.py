@@ -52,6 +52,12 @@ def _calendar(spec: str, zone: str) -> BusinessCalendar:
     return business_calendar(CalendarSpec.model_validate(json.loads(spec)), ZoneInfo(zone))
 
 
+def can_look_back(spec: MetricSpec) -> bool:
+    """Whether a past period's value can be had afterwards: a query without a window only tells of today."""
+    asks = any(isinstance(source, QuerySource) for source in spec.parts().values())
+    return not asks or spec.window not in ("now", "all")
+
+
 def split_reference(reference: str, team: str) -> tuple[str, str]:
     """The (team, metric) that a reference means: `headcount` is of the team itself, `hr.headcount` or `hr/headcount`
     is not."""
@@ -104,6 +110,12 @@ class Definition:
         if self.spec.state_share is not None or (duration is not None and duration.open == "include"):
             return None
         return Rule.of(self.aggregate_of(part), self.zone)
+
+    @property
+    def is_asserted(self) -> bool:
+        """Whether only people and scripts say what its value is: no tool is read for it."""
+        steps = self.spec.milestones
+        return self.spec.manual is not None or (steps is not None and all(step.done == "manual" for step in steps))
 
     @property
     def is_cumulative(self) -> bool:

@@ -6,9 +6,12 @@ from decimal import Decimal
 
 from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
+from app.errors import InvalidInput
 from app.services.definitions import Definition, definition_of, dump, team_cycle
 from app.services.evaluate import Computed, compute
+from app.services.explain_parts import explain_inputs, explain_steps, shown_formula
 from app.services.explain_time import explain_share, open_record, stretch_records
+from app.services.input_graph import cycles_asked, needs_cycle
 from app.services.intervals import OpenDuration, durations, open_durations
 from app.services.read import Judged, judged_key_result
 from app.services.revisions import window_value
@@ -18,6 +21,7 @@ from app.services.views import (
     ExplainedPart,
     ExplainedRecord,
     ExplainView,
+    KeyResultView,
     MetricReference,
     RevisionView,
     WindowView,
@@ -53,21 +57,78 @@ async def explain(
         revision = await organisation.revision_at(session, row.metric.id, known_at)
         if revision is not None and revision.id != item.revision.id:
             item = await organisation.with_revision(session, item, revision)
-    definition = definition_of(item.revision)
     # Windows are half-open: the cycle's end is already the next one's.
     end = team_cycle(row.team, row.key_result.cycle).end
-    moment = min(as_of or now, end - _JUST_BEFORE)
-    asked = row.key_result.cycle if definition.spec.needs_cycle else ""
+    return await _taken_apart(
+        session,
+        item,
+        row.key_result.cycle,
+        judged,
+        moment=min(as_of or now, end - _JUST_BEFORE),
+        is_now=as_of is None and known_at is None and now < end,
+        known_at=known_at,
+        limit=limit,
+    )
+
+
+async def explain_metric(
+    session: Session,
+    team: str,
+    name: str,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    cycle: str | None = None,
+    limit: int = 500,
+) -> ExplainView | None:
+    """Why a metric has its value; one over the cycle's window is asked for a `cycle`, else that of its key results."""
+    metric = await organisation.get_metric(session, team, name)
+    item = None if metric is None else (await organisation.revised_metrics(session, [metric.id])).get(metric.id)
+    if metric is None or item is None:
+        return None
+    if known_at is not None:
+        revision = await organisation.revision_at(session, metric.id, known_at)
+        if revision is not None and revision.id != item.revision.id:
+            item = await organisation.with_revision(session, item, revision)
+    moment = as_of or now
+    if await needs_cycle(session, item):
+        cycle = cycle or max((await cycles_asked(session, [metric.id])).get(metric.id, set()), default=None)
+        if cycle is None:
+            raise InvalidInput.at("/cycle", "required", "This metric's window is a cycle's: say which.", "query")
+        moment = min(moment, team_cycle(item.team, cycle).end - _JUST_BEFORE)
+    is_now = as_of is None and known_at is None and moment == now
+    return await _taken_apart(
+        session, item, cycle or "", None, moment=moment, is_now=is_now, known_at=known_at, limit=limit
+    )
+
+
+async def _taken_apart(
+    session: Session,
+    item: RevisedMetric,
+    cycle: str,
+    judged: Judged | None,
+    *,
+    moment: datetime,
+    is_now: bool,
+    known_at: datetime | None,
+    limit: int,
+) -> ExplainView:
+    definition = definition_of(item.revision)
+    asked = cycle if await needs_cycle(session, item) else ""
     computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
-    if computed.changes_at is not None and as_of is None and known_at is None and judged.view.observed_at is not None:
+    observed_at = None if judged is None else judged.view.observed_at
+    if computed.changes_at is not None and is_now and observed_at is not None and not definition.spec.formula:
         # A number that moves with the clock is taken apart as of the moment that it was measured at.
-        moment = min(moment, judged.view.observed_at)
+        moment = min(moment, observed_at)
         computed = await compute(session, item, cycle=asked, as_of=moment)
+    inputs = await explain_inputs(session, item, cycle=asked, as_of=moment, known_at=known_at, is_now=is_now)
+    steps = await explain_steps(session, item, as_of=moment, known_at=known_at)
     bounds = facts.Window(computed.window.start, computed.window.end, moment, known_at)
     parts: list[ExplainedPart] = []
     included: list[ExplainedRecord] = []
     excluded: list[ExplainedRecord] = []
-    for part in definition.spec.parts():
+    for part in definition.spec.parts() if definition.spec.milestones is None else ():
         explained, inside, outside = await _part(
             session, item, definition, part, bounds, asked, as_of=moment, known_at=known_at, limit=limit
         )
@@ -75,20 +136,26 @@ async def explain(
         included += inside
         excluded += outside
     delta = None
-    if definition.extractions and as_of is None and known_at is None and now < end:
+    if definition.extractions and is_now:
         delta = await _delta(session, item, definition, asked, bounds, computed, limit=min(limit, 100))
+    metric = f"{item.team.name}/{item.metric.name}"
+    if definition.spec.formula is not None:
+        made = shown_formula(item, inputs, computed.value)
+    else:
+        made = how_made(definition, computed, parts)
+    view = None if judged is None else judged.view
     return ExplainView(
-        id=judged.view.id,
-        metric=MetricReference(id=judged.view.metric.id, unit=row.metric.unit, revision=item.revision.number),
+        id=metric if view is None else view.id,
+        metric=MetricReference(id=metric, unit=item.metric.unit, revision=item.revision.number),
         as_of=moment,
         known_at=known_at,
-        value=judged.view.value,
-        reason=judged.view.reason or computed.reason,
-        progress=judged.view.progress,
-        status=judged.view.status,
-        formula=formula(judged, definition, computed, parts),
-        baseline=await _baseline(session, judged),
-        target=judged.view.target,
+        value=computed.value if view is None else view.value,
+        reason=computed.reason if view is None else view.reason or computed.reason,
+        progress=None if view is None else view.progress,
+        status=None if view is None else view.status,
+        formula=made if view is None else made + how_judged(view),
+        baseline=None if judged is None else await _baseline(session, judged),
+        target=None if view is None else view.target,
         window=WindowView(start=computed.window.start, end=computed.window.end, rule=window_value(definition.spec)),
         revision=RevisionView(number=item.revision.number, author=item.revision.author, since=item.revision.created_at),
         parts=parts,
@@ -98,6 +165,9 @@ async def explain(
         },
         included=included,
         excluded=excluded,
+        inputs=inputs,
+        steps=steps,
+        coverage=None if computed.coverage is None else float(computed.coverage),
         delta=delta,
     )
 
@@ -225,7 +295,7 @@ def _record(fact: Fact, definition: Definition) -> ExplainedRecord:
     )
 
 
-def formula(judged: Judged, definition: Definition, computed: Computed, parts: list[ExplainedPart]) -> str:
+def how_made(definition: Definition, computed: Computed, parts: list[ExplainedPart]) -> str:
     """How the number came about, with the numbers in it."""
     value = _text(computed.value)
     unit = definition.spec.unit
@@ -241,15 +311,21 @@ def formula(judged: Judged, definition: Definition, computed: Computed, parts: l
         made = f"{parts[0].aggregate} of {parts[0].included} = {value} {unit}"
     elif definition.spec.manual is not None:
         made = f"asserted = {value} {unit}"
+    elif definition.spec.milestones is not None:
+        made = f"{_text(computed.numerator)} done / {_text(computed.denominator)} known × 100 = {value} {unit}"
     else:
         made = f"measured by the tool = {value} {unit}"
-    view = judged.view
+    return made
+
+
+def how_judged(view: KeyResultView) -> str:
+    """How progress came about, after how the number did; empty where there is none."""
     judged_value = view.projected_value if view.projected_value is not None else view.value
     if view.progress is None or view.baseline is None or view.target is None:
-        return made
+        return ""
     shown = _text(judged_value)
     return (
-        f"{made}; progress = ({shown} − {_text(view.baseline)}) / ({_text(view.target)} − {_text(view.baseline)})"
+        f"; progress = ({shown} − {_text(view.baseline)}) / ({_text(view.target)} − {_text(view.baseline)})"
         f" = {view.progress:.4g}"
     )
 

@@ -22,7 +22,7 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
     tree.update({key: found.spec[key] for key in ("title", "parent", "timezone", "calendar") if key in found.spec})
     connections = {name: {"connector": row.connector} | row.spec for name, row in rows.connections.items()}
     datasets = {name: row.spec for name, row in rows.datasets.items()}
-    metrics = {name: row.spec for name, row in rows.metrics.items()}
+    metrics = {name: _with_weights(row.spec) for name, row in rows.metrics.items()}
     objectives: dict[str, Any] = {}
     for name, objective in rows.objectives.items():
         key_results = {
@@ -44,6 +44,12 @@ def _with_numbers(spec: dict[str, Any]) -> dict[str, Any]:
         else:
             written[key] = Decimal(value) if key in _NUMBERS and isinstance(value, str) else value
     return written
+
+
+def _with_weights(spec: dict[str, Any]) -> dict[str, Any]:
+    """A metric whose milestones' weights are numbers again."""
+    steps = spec.get("milestones")
+    return spec if steps is None else spec | {"milestones": [_with_numbers(step) for step in steps]}
 
 
 async def export_team(session: Session, team: str) -> bytes | None:

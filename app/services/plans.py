@@ -1,19 +1,21 @@
 """What has to be pulled for a team, and how often: one plan per connection and dataset, or per connection and query."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.extract import fields_needed
-from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec
+from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec, QuerySource
 from app.domain.schedule import cadence
 from app.services.baselines import baseline_plan
+from app.services.definitions import can_look_back
+from app.services.input_graph import asked_by
 from app.services.queries import query_identity
 from app.services.revisions import window_value
 from app.store import organisation, plans
 from app.store.database import Session
+from app.store.inputs import Asking
 from app.store.organisation import TeamRows
 from app.store.tables import Connection, Metric, Plan, Team
 from connectors.contract import Connector
@@ -38,7 +40,8 @@ class _Wanted:
 async def plan_pulls(session: Session, team: Team, connectors: Mapping[str, Connector], *, now: datetime) -> None:
     """Create the plans that the team's datasets and queries need, adjust their cadence, and retire the others."""
     rows = await organisation.load_team(session, team)
-    wanted = _wanted(rows, connectors)
+    metrics = [metric.id for metric in (*rows.metrics.values(), *rows.inline_metrics.values())]
+    wanted = _wanted(rows, connectors, await asked_by(session, metrics))
     existing = {plan.key: plan for plan in await plans.plans_of_team(session, team.id)}
     for key, want in wanted.items():
         connector = connectors.get(want.connection.connector)
@@ -77,7 +80,9 @@ async def plan_pulls(session: Session, team: Team, connectors: Mapping[str, Conn
     await session.flush()
 
 
-def _wanted(rows: TeamRows, connectors: Mapping[str, Connector]) -> dict[str, _Wanted]:
+def _wanted(
+    rows: TeamRows, connectors: Mapping[str, Connector], askers: Mapping[int, list[Asking]]
+) -> dict[str, _Wanted]:
     found: dict[str, _Wanted] = {}
     by_id = {connection.id: connection for connection in rows.connections.values()}
     for dataset in rows.datasets.values():
@@ -90,17 +95,11 @@ def _wanted(rows: TeamRows, connectors: Mapping[str, Connector]) -> dict[str, _W
                 query={"fields": []},
                 link=_link(connectors, connection, "dataset", options),
             )
-    asked: dict[int, list[KeyResultSpec]] = defaultdict(list)
-    cycles: dict[int, set[str]] = defaultdict(set)
-    for key_result in rows.key_results.values():
-        spec = KeyResultSpec.model_validate(key_result.spec)
-        asked[key_result.metric_id].append(spec)
-        cycles[key_result.metric_id].add(key_result.cycle)
-        for guardrail in spec.guardrails:
-            if guardrail.metric in rows.metrics:
-                cycles[rows.metrics[guardrail.metric].id].add(key_result.cycle)
     for metric in (*rows.metrics.values(), *rows.inline_metrics.values()):
-        _of_metric(found, rows, connectors, metric, asked[metric.id], cycles[metric.id])
+        asking = askers.get(metric.id, [])
+        # A guardrail is watched in its cycle; how fresh a value has to be is for those to say whose own it is.
+        asked = [KeyResultSpec.model_validate(one.key_result.spec) for one in asking if not one.is_guardrail]
+        _of_metric(found, rows, connectors, metric, asked, {one.key_result.cycle for one in asking})
     return found
 
 
@@ -124,12 +123,14 @@ def _of_metric(
                 needed = fields_needed(source, spec.aggregate)  # type: ignore[arg-type]
                 want.query["fields"] = sorted(needed.union(want.query["fields"]))
             continue
-        if spec.manual is not None:
+        if not isinstance(source, QuerySource):
             continue
-        connection = rows.connections[source.connection]  # type: ignore[union-attr]
-        identity, kept = query_identity(connection.id, source, window_value(spec), zone)  # type: ignore[arg-type]
+        connection = rows.connections[source.connection]
+        identity, kept = query_identity(connection.id, source, window_value(spec), zone)
         names = set(cycles) if spec.needs_cycle else {""}
-        names |= {baseline_plan(one.baseline.measure) for one in asked if isinstance(one.baseline, MeasuredBaseline)}
+        if can_look_back(spec):
+            periods = {one.baseline.measure for one in asked if isinstance(one.baseline, MeasuredBaseline)}
+            names |= {baseline_plan(period) for period in periods}
         link = _link(connectors, connection, "query", kept["options"])
         for cycle in names:
             key = f"query:{connection.id}:{identity}:{cycle}"

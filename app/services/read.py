@@ -17,8 +17,10 @@ from app.domain.judgement import Judgement, KeyResultStatus, Standing, judge
 from app.domain.language import Change, KeyResultSpec, Maintain, MeasuredBaseline, MetricSpec
 from app.domain.progress import progress
 from app.domain.window import TimeSpan
-from app.services.definitions import definition_of, dump, team_cycle, team_zone
+from app.services.definitions import definition_of, dump, split_reference, team_cycle, team_zone
 from app.services.evaluate import Computed, compute
+from app.services.formula_sources import FormulaSources, formula_sources
+from app.services.input_graph import needs_cycle
 from app.services.sources import SourceState, source_state
 from app.services.views import (
     ComplianceView,
@@ -33,7 +35,7 @@ from app.services.views import (
 )
 from app.store import organisation, samples
 from app.store.database import Session
-from app.store.organisation import KeyResultFilter, KeyResultRow
+from app.store.organisation import KeyResultFilter, KeyResultRow, RevisedMetric
 from app.store.tables import FrozenBaseline, Metric, Sample, Team
 
 _JUST_BEFORE = timedelta(microseconds=1)
@@ -74,7 +76,7 @@ async def list_key_results(
     """A page of key results and where the next one starts (None: this was the last)."""
     objective_team, objective = _split(query.objective)
     metric_team, metric = _split(query.metric)
-    teams = {name for name in (query.team, objective_team, metric_team) if name is not None}
+    teams = {name for name in (query.team, objective_team) if name is not None}
     if len(teams) > 1:
         return [], None
     wanted = KeyResultFilter(
@@ -82,6 +84,7 @@ async def list_key_results(
         cycle=query.cycle,
         objective=objective,
         metric=metric,
+        metric_team=metric_team,
         after=query.after,
         current_only=query.cycle is None,
     )
@@ -161,6 +164,14 @@ async def judge_rows(
     """Judge rows at `as_of` (None: now) as known at `known_at` (None: now)."""
     baselines = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
     guarded = await _guardrail_values(session, rows, now=now, as_of=as_of, known_at=known_at)
+    formulas = await formula_sources(
+        session,
+        [
+            RevisedMetric(row.metric, row.revision, row.metric_team, {})
+            for row in rows
+            if row.revision is not None and definition_of(row.revision).spec.formula is not None
+        ],
+    )
     judged = []
     for row in rows:
         cycle = team_cycle(row.team, row.key_result.cycle)
@@ -169,7 +180,7 @@ async def judge_rows(
         if as_of is not None or known_at is not None or now >= cycle.end:
             moment = min(moment, cycle.end)
             computed = await _computed_at(session, row, min(moment, cycle.end - _JUST_BEFORE), known_at)
-        judged.append(_judged(row, computed, baselines, guarded, moment=moment, now=now))
+        judged.append(_judged(row, computed, baselines, guarded, formulas, moment=moment, now=now))
     return judged
 
 
@@ -185,7 +196,7 @@ async def _computed_at(
         revision = await organisation.revision_at(session, row.metric.id, known_at)
         if revision is not None and revision.id != item.revision.id:
             item = await organisation.with_revision(session, item, revision)
-    cycle = row.key_result.cycle if definition_of(item.revision).spec.needs_cycle else ""
+    cycle = row.key_result.cycle if await needs_cycle(session, item) else ""
     return await compute(session, item, cycle=cycle, as_of=as_of, known_at=known_at)
 
 
@@ -199,22 +210,24 @@ async def _guardrail_values(
 ) -> dict[tuple[int, str, str], tuple[Decimal | None, str | None]]:
     """(value, why it is unknown) of guardrails' metrics, by (team, metric, cycle)."""
     wanted: dict[tuple[int, str, str], Team] = {}
+    named: dict[tuple[int, str], tuple[str, str]] = {}
     for row in rows:
         for guardrail in row.key_result.spec.get("guardrails", ()):
             wanted[(row.team.id, guardrail["metric"], row.key_result.cycle)] = row.team
+            named[(row.team.id, guardrail["metric"])] = split_reference(guardrail["metric"], row.team.name)
     if not wanted:
         return {}
-    metrics = await organisation.metrics_named(session, {(team, name) for team, name, _ in wanted})
+    metrics = await organisation.metrics_named(session, set(named.values()))
     revised = await organisation.revised_metrics(session, [metric.id for metric in metrics.values()])
     current = await samples.current_samples(session, [metric.id for metric in metrics.values()])
     values: dict[tuple[int, str, str], tuple[Decimal | None, str | None]] = {}
     for (team_id, name, cycle), team in wanted.items():
-        metric = metrics.get((team_id, name))
+        metric = metrics.get(named[(team_id, name)])
         item = None if metric is None else revised.get(metric.id)
         if metric is None or item is None:
             values[(team_id, name, cycle)] = (None, "it is being built")
             continue
-        asked = cycle if definition_of(item.revision).spec.needs_cycle else ""
+        asked = cycle if await needs_cycle(session, item) else ""
         end = team_cycle(team, cycle).end
         if as_of is not None or known_at is not None or now >= end:
             moment = min(as_of or now, end - _JUST_BEFORE)
@@ -233,6 +246,7 @@ def _judged(
     computed: Computed | None,
     baselines: dict[tuple[int, str], FrozenBaseline],
     guarded: dict[tuple[int, str, str], tuple[Decimal | None, str | None]],
+    formulas: FormulaSources | None,
     *,
     moment: datetime,
     now: datetime,
@@ -254,13 +268,19 @@ def _judged(
         reason = "it is being built" if row.metric.building_revision_id is not None else "there is no value yet"
     frozen = baselines.get((key_result.id, ""))
     baseline = _baseline(spec, frozen)
-    state = source_state(
-        team.name,
-        row.sources,
-        definition,
-        spec.fresh_within,
-        asserted_at=None if sample is None or sample.value is None else sample.observed_at,
-    )
+    is_formula = formulas is not None and definition is not None and definition.spec.formula is not None
+    if formulas is not None and is_formula:
+        state = formulas.state(row.metric.id, spec.fresh_within)
+        is_cumulative = formulas.graph.is_cumulative(row.metric.id)
+    else:
+        state = source_state(
+            row.metric_team.name,
+            row.sources,
+            definition,
+            spec.fresh_within,
+            asserted_at=None if sample is None or sample.value is None else sample.observed_at,
+        )
+        is_cumulative = definition is not None and definition.is_cumulative
     guardrails = []
     own_baselines: dict[str, Decimal | None] = {}
     for guardrail in spec.guardrails:
@@ -281,7 +301,7 @@ def _judged(
         kind=spec.kind,
         unit=row.metric.unit,
         window=window,
-        is_cumulative=definition is not None and definition.is_cumulative,
+        is_cumulative=is_cumulative,
         last_success_at=state.last_success_at,
         failing_reason=state.failing_reason,
         guardrails=tuple(guardrails),
@@ -300,7 +320,7 @@ def _judged(
         weight=spec.weight,
         owner=spec.owner or row.objective.spec.get("owner"),
         metric=MetricReference(
-            id=f"{team.name}/{row.metric.name}",
+            id=f"{row.metric_team.name}/{row.metric.name}",
             unit=row.metric.unit,
             revision=0 if row.revision is None else row.revision.number,
         ),
@@ -321,7 +341,7 @@ def _judged(
         compliance=_compliance(judgement),
         guardrails=[
             GuardrailView(
-                metric=f"{team.name}/{item.metric}",
+                metric="/".join(split_reference(item.metric, team.name)),
                 must=item.must,
                 value=item.value,
                 baseline=own_baselines.get(item.metric),
@@ -403,7 +423,8 @@ async def key_result_history(
         return None
     row = judged.row
     asked = ""
-    if row.revision is not None and definition_of(row.revision).spec.needs_cycle:
+    item = None if row.revision is None else RevisedMetric(row.metric, row.revision, row.metric_team, {})
+    if item is not None and await needs_cycle(session, item):
         asked = row.key_result.cycle
     found = await samples.list_samples(
         session, row.metric.id, asked, since=since, until=until, step=step, after=after, limit=limit
@@ -483,6 +504,10 @@ async def list_metrics(
     values = await samples.current_samples(session, page)
     revisions = [item.revision.id for item in (current | building).values()]
     sources = await organisation.metric_sources(session, revisions)
+    formulas = await formula_sources(
+        session,
+        [item for item in (building | current).values() if definition_of(item.revision).spec.formula is not None],
+    )
     views = []
     for metric_id in page:
         item = current.get(metric_id) or building.get(metric_id)
@@ -490,13 +515,16 @@ async def list_metrics(
             continue
         sample = values.get((metric_id, "")) or next((s for (m, _), s in values.items() if m == metric_id), None)
         definition = definition_of(item.revision)
-        state = source_state(
-            item.team.name,
-            sources.get(item.revision.id, []),
-            definition,
-            None,
-            asserted_at=None if sample is None or sample.value is None else sample.observed_at,
-        )
+        if formulas is not None and definition.spec.formula is not None:
+            state = formulas.state(metric_id, None)
+        else:
+            state = source_state(
+                item.team.name,
+                sources.get(item.revision.id, []),
+                definition,
+                None,
+                asserted_at=None if sample is None or sample.value is None else sample.observed_at,
+            )
         views.append(_metric_view(item, sample, state, definition.spec, now))
     return views, page[-1] if more else None
 

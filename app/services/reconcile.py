@@ -7,10 +7,12 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from app.domain.language import KeyResultSpec, MeasuredBaseline, MetricSpec, ObjectiveSpec, TeamFile
-from app.services.definitions import dump
+from app.errors import Conflict
+from app.services.definitions import dump, split_reference
+from app.services.input_graph import in_order
 from app.services.revisions import revise_metric
 from app.services.views import ChangeView
-from app.store import audit, configuration, deliveries, organisation, records, secrets
+from app.store import audit, configuration, deliveries, inputs, organisation, records, secrets
 from app.store.database import Session
 from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, Team
 from connectors.contract import Connector
@@ -86,6 +88,10 @@ class _Reconciliation:
         await self._session.flush()
         for name, metric in self._file.metrics.items():
             await self._metric(name, metric, is_inline=False)
+        for name, metric in self._file.metrics.items():
+            if metric.formula is not None:
+                # Once every metric that it may read is there.
+                await self._revise(self._rows.metrics[name], metric)
         position = 0
         for place, (name, objective) in enumerate(self._file.objectives.items()):
             row = await self._objective(place, name, objective)
@@ -206,14 +212,30 @@ class _Reconciliation:
                 await self._update(row, kind, stored)
         elif not is_inline:
             self._unchanged(kind, name, row)
+        if spec.formula is None:
+            await self._revise(row, spec)
+        return row
+
+    async def _revise(self, row: Metric, spec: MetricSpec) -> None:
+        formula = spec.parsed_formula
+        reads = {} if formula is None else {name: (await self._named(name)).id for name in formula.references}
         state = await revise_metric(
-            self._session, row, spec, self._done.team, self._rows, author=self._actor, now=self._now
+            self._session, row, spec, self._done.team, self._rows, reads=reads, author=self._actor, now=self._now
         )
         if state == "building":
             self._done.building.add(row.id)
         else:
             self._done.evaluable.add(row.id)
-        return row
+
+    async def _named(self, reference: str) -> Metric:
+        """The metric that a key result, guardrail or formula names, of this team or another."""
+        team, name = split_reference(reference, self._file.team)
+        if team == self._file.team:
+            return self._rows.metrics[name]
+        found = await organisation.get_metric(self._session, team, name)
+        if found is None:
+            raise Conflict(f"The metric {team}/{name} was deleted meanwhile.")
+        return found
 
     async def _objective(self, position: int, name: str, spec: ObjectiveSpec) -> Objective:
         stored = {key: value for key, value in dump(spec).items() if key != "key_results"}
@@ -251,7 +273,7 @@ class _Reconciliation:
         if isinstance(spec.metric, MetricSpec):
             metric = await self._metric(name, spec.metric, is_inline=True)
         else:
-            metric = self._rows.metrics[spec.metric]
+            metric = await self._named(spec.metric)
         row = self._rows.key_results.get(name)
         if row is not None and row.cycle != cycle:
             row.is_current = False
@@ -275,6 +297,7 @@ class _Reconciliation:
             await self._session.flush()
             self._rows.key_results[name] = row
             await self._note("key_result", name, "create", None, stored)
+            await self._watch(row, spec)
             return
         if row.spec != stored or row.objective_id != objective.id or row.metric_id != metric.id:
             row.awaits_baseline = row.awaits_baseline or _awaits_baseline(spec)
@@ -284,6 +307,11 @@ class _Reconciliation:
             self._unchanged("key_result", name, row)
         row.position = position
         self._rows.key_results[name] = row
+        await self._watch(row, spec)
+
+    async def _watch(self, row: KeyResult, spec: KeyResultSpec) -> None:
+        watched = {guardrail.metric: (await self._named(guardrail.metric)).id for guardrail in spec.guardrails}
+        await inputs.set_guardrails(self._session, row.id, watched)
 
     # --- what the file does not name ---------------------------------------------------------------------------------
 
@@ -299,7 +327,7 @@ class _Reconciliation:
         for kind, rows, names in (
             ("key_result", self._rows.key_results, named_key_results),
             ("objective", self._rows.objectives, set(file.objectives)),
-            ("metric", self._rows.metrics, set(file.metrics)),
+            ("metric", await self._formulas_first(), set(file.metrics)),
             ("dataset", self._rows.datasets, set(file.datasets)),
             ("connection", self._rows.connections, set(file.connections)),
         ):
@@ -311,6 +339,12 @@ class _Reconciliation:
                 await self._session.delete(row)
         await self._session.flush()
 
+    async def _formulas_first(self) -> dict[str, Metric]:
+        """The team's metrics, each before what it reads: a metric can be dropped once nobody reads it."""
+        by_id = {row.id: row for row in self._rows.metrics.values()}
+        order = in_order(by_id, await inputs.readers_of(self._session, by_id))
+        return {by_id[metric_id].name: by_id[metric_id] for metric_id in reversed(order) if metric_id in by_id}
+
     async def _drop(self, kind: str, name: str, row: Any) -> None:
         is_mine = self._is_touched(kind, name) if self._touch is not None else row.managed_by == "file"
         reason = None
@@ -318,8 +352,8 @@ class _Reconciliation:
             reason = "not in the file; --prune deletes it"
         elif not is_mine:
             reason = "managed through the API"
-        elif kind == "metric" and await configuration.is_metric_used(self._session, row.id):
-            reason = "key results use it"
+        elif kind == "metric" and (users := await inputs.users_of(self._session, row.id)):
+            reason = f"needed by {', '.join(users[:5])}{' and others' if len(users) > 5 else ''}"
         elif kind == "objective" and await configuration.is_objective_used(self._session, row.id):
             reason = "key results belong to it"
         elif kind in ("dataset", "connection") and await configuration.is_source_used(self._session, kind, row.id):

@@ -1,12 +1,13 @@
 """Revisions of a metric: a rule edit makes a new one, built from what is stored while the old one is served."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from app.domain.language import DatasetSource, MetricSpec, QuerySource
 from app.services.definitions import digest, revision_definition
 from app.services.queries import query_identity
-from app.store import deliveries, organisation, records
+from app.store import deliveries, inputs, organisation, records
 from app.store.database import Session
 from app.store.organisation import TeamRows
 from app.store.tables import Metric, MetricPart, MetricRevision, Team
@@ -19,11 +20,12 @@ async def revise_metric(
     team: Team,
     rows: TeamRows,
     *,
+    reads: Mapping[str, int] | None = None,
     author: str,
     now: datetime,
 ) -> Literal["current", "building"]:
     """Give the metric a new revision if anything that its hash covers has changed. A revision with nothing stored to
-    extract is current at once; another is built by the workers first."""
+    extract is current at once; another is built by the workers first. `reads` has the metrics that a formula names."""
     datasets = {name: {"shape": row.shape, "spec": row.spec} for name, row in rows.datasets.items()}
     definition = revision_definition(spec, team.spec, datasets)
     identity = digest(definition)
@@ -51,6 +53,7 @@ async def revise_metric(
                 or await records.has_content(session, dataset)
                 or (dataset.shape == "events" and await deliveries.has_pending(session, dataset.connection_id))
             )
+    await inputs.save_inputs(session, revision.id, reads or {})
     if has_stored:
         metric.building_revision_id = revision.id
     else:

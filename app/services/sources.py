@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from app.domain.freshness import Freshness, freshness
@@ -68,8 +68,8 @@ def source_state(
 ) -> SourceState:
     """The state of what feeds a metric. `asserted_at` is the moment that a manual metric's value is about: a new rule
     or a late word about an old day makes it no younger."""
-    if definition is not None and definition.spec.manual is not None:
-        every = definition.spec.manual.every
+    if definition is not None and definition.is_asserted:
+        every = None if definition.spec.manual is None else definition.spec.manual.every
         within = fresh_within or every or DEFAULT_MANUAL_EVERY
         return SourceState(None, "ok" if asserted_at else "waiting", None, asserted_at, None, within)
     within = fresh_within or DEFAULT_FRESH_WITHIN
@@ -98,6 +98,27 @@ def source_state(
             health, reason = found, why
     oldest = None if not successes or None in successes else min(at for at in successes if at is not None)
     return SourceState(", ".join(names) or None, health, reason, oldest, failing, within, next(iter(links), None))
+
+
+def worst_state(states: Sequence[SourceState], fresh_within: timedelta | None) -> SourceState:
+    """One state for what is fed by several: the worst health, the first failure, and the age of the source that turns
+    stale first."""
+    if not states:
+        reason = "What it reads is being built."
+        return SourceState(None, "waiting", reason, None, None, fresh_within or DEFAULT_FRESH_WITHIN)
+    worst = max(states, key=lambda state: _RANK[state.health])
+    never = datetime.min.replace(tzinfo=UTC)
+    first = min(states, key=lambda state: never if (at := state.last_success_at) is None else at + state.fresh_within)
+    names = dict.fromkeys(state.connection for state in states if state.connection is not None)
+    return SourceState(
+        connection=", ".join(names) or None,
+        health=worst.health,
+        reason=worst.reason,
+        last_success_at=first.last_success_at,
+        failing_reason=next((state.failing_reason for state in states if state.failing_reason is not None), None),
+        fresh_within=first.fresh_within,
+        link=next((state.link for state in states if state.link is not None), None),
+    )
 
 
 _RANK: dict[Health, int] = {"ok": 0, "waiting": 1, "failing": 2, "paused": 3}

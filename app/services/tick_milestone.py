@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.domain.language import MetricSpec
 from app.errors import InvalidInput, NotFound
+from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.evaluate import evaluate
 from app.services.read import sample_view
@@ -39,6 +40,7 @@ async def tick_milestone(
             raise InvalidInput.at("/step", "not_manual", "This step is decided by its query.", "path")
         await _append(session, row.id, f"{team}/{metric}", step, is_done, note, actor, now)
         await evaluate(session, [row.id], now=now)
+        await freeze_due(session, now=now, team_id=item.team.id)
         current = (await samples.current_samples(session, [row.id]))[(row.id, "")]
         return sample_view(current, item.revision.number)
 

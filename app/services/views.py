@@ -288,6 +288,32 @@ class ExplainedPart(View):
     is_exact: bool = True
 
 
+class ExplainedInput(View):
+    """A metric that a formula reads, by the name it uses: its own value, and where that is taken apart."""
+
+    name: str
+    metric: MetricReference | None
+    value: ExactString | None
+    reason: str | None
+    observed_at: datetime | None
+    explain: str | None
+
+
+class ExplainedStep(View):
+    """A milestone: done, not done, or unknown (null) with the reason; by whose word or query, and when."""
+
+    name: str
+    weight: ExactString
+    done: bool | None
+    source: Literal["manual", "query"]
+    at: datetime | None
+    reason: str | None = None
+    author: str | None = None
+    note: str | None = None
+    query: str | None = None
+    link: str | None = None
+
+
 class RevisionView(View):
     number: int
     author: str
@@ -335,6 +361,9 @@ class ExplainView(View):
     counts: dict[str, int]
     included: list[ExplainedRecord]
     excluded: list[ExplainedRecord]
+    inputs: list[ExplainedInput] = []
+    steps: list[ExplainedStep] = []
+    coverage: float | None = None
     delta: ExplainDelta | None
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from sqlalchemy import func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.store.deliveries import upsert
 from app.store.tables import (
     Connection,
     Dataset,
+    GuardrailMetric,
     KeyResult,
     Metric,
     MetricPart,
@@ -322,12 +324,14 @@ async def get_metric(session: AsyncSession, team: str, name: str) -> Metric | No
     return (await session.scalars(query)).first()
 
 
-async def metrics_named(session: AsyncSession, names: Collection[tuple[int, str]]) -> dict[tuple[int, str], Metric]:
-    """Named metrics by (team id, name)."""
-    query = select(Metric).where(
-        tuple_(col(Metric.team_id), col(Metric.name)).in_(list(names)), col(Metric.is_inline).is_(False)
+async def metrics_named(session: AsyncSession, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Metric]:
+    """Named metrics by (team, name)."""
+    query = (
+        select(col(Team.name), Metric)
+        .join(Team, col(Team.id) == col(Metric.team_id))
+        .where(tuple_(col(Team.name), col(Metric.name)).in_(list(names)), col(Metric.is_inline).is_(False))
     )
-    return {(metric.team_id, metric.name): metric for metric in await session.scalars(query)}
+    return {(row[0], row[1].name): row[1] for row in await session.execute(query)}
 
 
 async def with_revision(session: AsyncSession, item: RevisedMetric, revision: MetricRevision) -> RevisedMetric:
@@ -348,17 +352,6 @@ async def list_metric_ids(
     return list(await session.scalars(query.order_by(col(Metric.id)).limit(limit)))
 
 
-async def cycles_of_metrics(session: AsyncSession, metric_ids: Collection[int]) -> dict[int, set[str]]:
-    """By metric: the cycles of the key results that ask for it."""
-    query = select(col(KeyResult.metric_id), col(KeyResult.cycle)).where(
-        col(KeyResult.metric_id).in_(metric_ids), col(KeyResult.is_current).is_(True)
-    )
-    cycles: dict[int, set[str]] = {}
-    for metric_id, cycle in await session.execute(query):
-        cycles.setdefault(metric_id, set()).add(cycle)
-    return cycles
-
-
 # --- key results, as readers want them -------------------------------------------------------------------------------
 
 
@@ -374,10 +367,13 @@ class SourceRow:
 
 @dataclass(slots=True)
 class KeyResultRow:
+    """A key result of `team` with its metric, which may be of another one (`metric_team`)."""
+
     key_result: KeyResult
     objective: Objective
     team: Team
     metric: Metric
+    metric_team: Team
     revision: MetricRevision | None
     sample: Sample | None
     sources: list[SourceRow] = field(default_factory=list)
@@ -392,6 +388,7 @@ class KeyResultFilter:
     cycle: str | None = None
     objective: str | None = None
     metric: str | None = None
+    metric_team: str | None = None
     owner: str | None = None
     ids: Collection[int] | None = None
     objective_ids: Collection[int] | None = None
@@ -406,11 +403,25 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
         (col(Plan.query_digest) == col(MetricPart.query_digest))
         & (col(Plan.cycle) == func.coalesce(col(Current.cycle), col(Plan.cycle))),
     )
+    metric_team = aliased(Team)
     query = (
-        select(KeyResult, Objective, Team, Metric, MetricRevision, Sample, MetricPart, Plan, Dataset, Connection)
+        select(
+            KeyResult,
+            Objective,
+            Team,
+            Metric,
+            metric_team,
+            MetricRevision,
+            Sample,
+            MetricPart,
+            Plan,
+            Dataset,
+            Connection,
+        )
         .join(Objective, col(Objective.id) == col(KeyResult.objective_id))
         .join(Team, col(Team.id) == col(KeyResult.team_id))
         .join(Metric, col(Metric.id) == col(KeyResult.metric_id))
+        .join(metric_team, col(metric_team.id) == col(Metric.team_id))
         .outerjoin(
             MetricRevision,
             col(MetricRevision.id) == func.coalesce(col(Metric.revision_id), col(Metric.building_revision_id)),
@@ -445,6 +456,7 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
         (col(KeyResult.cycle), wanted.cycle),
         (col(Objective.name), wanted.objective),
         (col(Metric.name), wanted.metric),
+        (col(metric_team.name), wanted.metric_team),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -467,6 +479,7 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
         objective,
         team_,
         metric,
+        owner,
         revision,
         sample,
         part,
@@ -476,7 +489,7 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
     ) in await session.execute(query):
         row = rows.get(key_result.id)
         if row is None:
-            row = rows[key_result.id] = KeyResultRow(key_result, objective, team_, metric, revision, sample)
+            row = rows[key_result.id] = KeyResultRow(key_result, objective, team_, metric, owner, revision, sample)
         if part is not None and all(source.part != part.part for source in row.sources):
             row.sources.append(SourceRow(part.part, connection, dataset, plan))
     return list(rows.values())
@@ -510,15 +523,24 @@ async def metric_sources(session: AsyncSession, revision_ids: Collection[int]) -
 
 
 async def awaiting_baselines(session: AsyncSession, team_id: int | None = None) -> list[tuple[KeyResult, Team]]:
-    """Key results with a baseline that has still to be measured and frozen."""
+    """Key results with a baseline that has still to be measured and frozen; with `team_id`, those of that team or of
+    its metrics."""
     query = (
         select(KeyResult, Team)
         .join(Team, col(Team.id) == col(KeyResult.team_id))
+        .join(Metric, col(Metric.id) == col(KeyResult.metric_id))
         .where(col(KeyResult.awaits_baseline).is_(True), col(KeyResult.is_current).is_(True))
         .order_by(col(KeyResult.id))
     )
     if team_id is not None:
-        query = query.where(col(KeyResult.team_id) == team_id)
+        watching = (
+            select(col(GuardrailMetric.key_result_id))
+            .join(Metric, col(Metric.id) == col(GuardrailMetric.metric_id))
+            .where(col(Metric.team_id) == team_id)
+        )
+        query = query.where(
+            or_(col(KeyResult.team_id) == team_id, col(Metric.team_id) == team_id, col(KeyResult.id).in_(watching))
+        )
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 

@@ -162,7 +162,6 @@ def test_everything_that_is_to_come_is_refused_where_it_stands() -> None:
         "metrics.overhead_per_head.formula",
         "metrics.review_rate.ratio.good.records.dataset",
         "metrics.review_rate.ratio.total.records.dataset",
-        "metrics.cutover.milestones",
         "objectives.fast_start.contributes_to",
         "objectives.fast_start.key_results.overhead_down.metric",
         "objectives.fast_start.key_results.overhead_down.guardrails.0.metric",

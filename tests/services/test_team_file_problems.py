@@ -73,7 +73,6 @@ IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
     ("support of itself", "objectives.grow.supports", ["ops/grow"], "circle", None),
     ("support in a circle", "objectives.save.supports", ["ops/grow"], "circle", None),
     ("a metric misspelt", "objectives.grow.key_results.faster.metric", "laed", "unknown_name", "lead"),
-    ("another team's metric", "objectives.grow.key_results.faster.metric", "hr.lead", "not_supported_yet", None),
     ("this team's metric in full", "objectives.grow.key_results.faster.metric", "ops/lead", "unknown_name", "lead"),
     ("a guardrail's metric", "objectives.grow.key_results.faster.guardrails.0.metric", "mod", "unknown_name", "mood"),
     (
@@ -177,14 +176,6 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
         [("metrics.created.window", DELETE)],
         [("metrics.created.query", "window_missing", None)],
     ),
-    "a formula": (
-        [("metrics.new", {"unit": "x", "formula": "open / created"})],
-        [("metrics.new.formula", "not_supported_yet", None)],
-    ),
-    "milestones": (
-        [("metrics.new", {"unit": "x", "milestones": []})],
-        [("metrics.new.milestones", "not_supported_yet", None)],
-    ),
     "a share of nothing": (
         [("metrics.new", share()), ("metrics.new.state_share", {})],
         [("metrics.new.state_share.dataset", "missing", None), ("metrics.new.state_share.good", "missing", None)],
@@ -223,7 +214,7 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
     ),
     "a formula inside": (
         [("objectives.grow.key_results.new", {**ENTRY, "metric": {"unit": "x", "formula": "a"}})],
-        [("objectives.grow.key_results.new.metric.formula", "not_supported_yet", None)],
+        [("objectives.grow.key_results.new.metric", "inline_metric", None)],
     ),
     "support without team": (
         [("objectives.grow.supports", ["save"])],

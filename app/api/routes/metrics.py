@@ -9,20 +9,21 @@ from app.api.access import Asserter, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody, validated
 from app.api.context import Context
-from app.api.examples import METRIC, PLAN, SAMPLE, page
+from app.api.examples import EXPLANATION, METRIC, PLAN, SAMPLE, page
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import DayPath, ObjectName, TeamName, TeamPageQuery
-from app.api.routes.key_results import HistoryQuery, samples_page
+from app.api.routes.key_results import ExplainQuery, HistoryQuery, samples_page
 from app.domain.language import MetricSpec, Model
 from app.domain.scalars import Number, Text
 from app.errors import NotFound
 from app.services.apply import delete_object, put_object
 from app.services.assert_value import assert_value
+from app.services.explain import explain_metric
 from app.services.paging import decode_id, encode_cursor
 from app.services.pull import request_refresh
 from app.services.read import get_metric, list_metrics, metric_history
-from app.services.views import MetricView, PlanView, SampleView
+from app.services.views import ExplainView, MetricView, PlanView, SampleView
 
 router = APIRouter(prefix="/metrics", tags=["metrics"])
 
@@ -108,6 +109,41 @@ async def get_history(
     if found is None:
         raise NotFound
     return answer(request, samples_page(found, query.limit))
+
+
+@router.get(
+    "/{team}/{name}/explain",
+    summary="Take a metric's number apart",
+    response_model=ExplainView,
+    responses={
+        200: shows({**EXPLANATION, "id": METRIC["id"], "progress": None, "status": None, "baseline": None}),
+        304: {"description": "Unchanged."},
+        **errors(404),
+    },
+)
+async def get_explanation(
+    request: Request,
+    context: Context,
+    principal: Reader,
+    team: TeamName,
+    name: ObjectName,
+    query: Annotated[ExplainQuery, Query()],
+) -> Response:
+    """What a key result's explanation has, for a metric by itself: a formula's inputs lead here."""
+    async with context.services.database.reading() as session:
+        view = await explain_metric(
+            session,
+            team,
+            name,
+            now=context.clock(),
+            as_of=query.as_of,
+            known_at=query.known_at,
+            cycle=query.cycle,
+            limit=query.limit,
+        )
+    if view is None:
+        raise NotFound
+    return answer(request, view)
 
 
 @router.post(

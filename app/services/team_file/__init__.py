@@ -1,11 +1,11 @@
 """The team file: checked whole, with every problem named at its place, and described as a JSON Schema.
 
-`check` is the way in; `sources` and `goals` are its two halves, `shape` turns models' errors into sentences,
+`check` is the way in; `sources`, `formulas` and `goals` are its parts, `shape` turns models' errors into sentences,
 `unsupported` names what is not built yet, `problems` is what all of them report.
 """
 
 from app.services.team_file.check import CheckedTeamFile, check_team_file
-from app.services.team_file.goals import KnownNames
+from app.services.team_file.context import KnownNames
 from app.services.team_file.problems import Problem, format_problem, pointer
 from app.services.team_file.schema import team_file_schema
 

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from app.domain.calendar import check_calendar
 from app.domain.language import CalendarSpec, TeamFile
 from app.domain.records import JsonValue
-from app.services.team_file.context import Context
-from app.services.team_file.goals import KnownNames, check_objectives
+from app.services.team_file.context import Context, KnownNames
+from app.services.team_file.formulas import check_formulas
+from app.services.team_file.goals import check_objectives
 from app.services.team_file.problems import Problem, shown
 from app.services.team_file.shape import validated
 from app.services.team_file.sources import check_connections, check_datasets, check_metrics
@@ -34,13 +35,14 @@ def check_team_file(
 
     With `known`, references to other teams are looked up too. Pure but for the timezone database.
     """
-    context = Context(connectors)
+    context = Context(connectors, known)
     problems = context.problems
     if isinstance(value, dict):
         _check_head(context, {key: item for key, item in value.items() if key not in _SECTIONS}, known)
         check_connections(context, value.get("connections", {}))
         check_datasets(context, value.get("datasets", {}))
         check_metrics(context, value.get("metrics", {}))
+        check_formulas(context)
         check_objectives(context, value.get("objectives", {}), known)
     else:
         problems.add((), "model_type", "a mapping is expected: version, team, connections, datasets, metrics, …")

@@ -1,6 +1,6 @@
 """What the checks of one team file share: the named objects, what became of them, and the rules' budget."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -53,11 +53,23 @@ class Source:
     connector: Connector
 
 
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """What other teams have, by name: `teams`, `objectives` as `team/name`, the unit of each metric and what each
+    formula reads, all by `team/name`."""
+
+    teams: frozenset[str] = frozenset()
+    objectives: frozenset[str] = frozenset()
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    formulas: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Context:
     """The state of one check."""
 
     connectors: Mapping[str, Connector]
+    known: KnownNames | None = None
     problems: Problems = field(default_factory=Problems)
     team: str | None = None
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -92,6 +104,31 @@ class Context:
         """The connector behind the connection that `path` names; None where there is none, which is then known."""
         spec = self.connections.find(connection, path, self.problems)
         return self.connectors.get(spec.connector) if spec is not None else None
+
+    def metric_unit(self, reference: str, path: Path) -> str | None:
+        """The unit of the metric that `path` refers to; None where there is none, or where it can not be known here:
+        another team's, without `known`."""
+        team, separator, name = reference.replace("/", ".").partition(".")
+        if not separator:
+            spec = self.metrics.find(reference, path, self.problems)
+            return getattr(spec, "unit", None)
+        if team == self.team:
+            message = "a metric of this team is named without the team"
+            self.problems.add(path, "unknown_name", message, suggestion=name)
+            return None
+        if self.known is None or f"{team}/{name}" in self.known.metrics:
+            return None if self.known is None else self.known.metrics[f"{team}/{name}"]
+        if team not in self.known.teams:
+            suggestion = self.problems.suggest(team, sorted(self.known.teams))
+            suggestion = None if suggestion is None else f"{suggestion}.{name}"
+            self.problems.add(path, "unknown_name", f"there is no team {shown(team)}", suggestion=suggestion)
+            return None
+        theirs = [metric.partition("/")[2] for metric in self.known.metrics if metric.startswith(f"{team}/")]
+        suggestion = self.problems.suggest(name, sorted(theirs))
+        suggestion = None if suggestion is None else f"{team}.{suggestion}"
+        message = f"team {shown(team)} has no metric {shown(name)}"
+        self.problems.add(path, "unknown_name", message, suggestion=suggestion)
+        return None
 
     def options(
         self, model: type[SpecT], options: dict[str, JsonValue], path: Path, own_keys: tuple[str, ...] = ()

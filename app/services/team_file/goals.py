@@ -1,26 +1,17 @@
 """Objectives and key results: what they refer to, and when."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from app.domain.cycle import parse_cycle
 from app.domain.language import KeyResultSpec, MeasuredBaseline, MetricSpec, ObjectiveSpec
 from app.domain.records import JsonValue
 from app.services.team_file import unsupported
-from app.services.team_file.context import MOST_ENTRIES, Context
+from app.services.team_file.context import MOST_ENTRIES, Context, KnownNames
 from app.services.team_file.problems import Path, shown
 from app.services.team_file.shape import validated
 from app.services.team_file.sources import check_metric
 
 MOST_KEY_RESULTS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNames:
-    """What other teams have, by name: `teams`, and `objectives` as `team/name`."""
-
-    teams: frozenset[str] = frozenset()
-    objectives: frozenset[str] = frozenset()
 
 
 def check_objectives(context: Context, raw: JsonValue, known: KnownNames | None) -> None:
@@ -68,8 +59,6 @@ def _check_key_results(context: Context, raw: JsonValue, path: Path, seen: dict[
             return
         seen.setdefault(name, here)
         rest = unsupported.key_result(value, here, context.problems)
-        if rest is None and value is not None:
-            continue
         spec = validated(KeyResultSpec, rest, here, context.problems)
         if spec is not None:
             _check_key_result(context, spec, here)
@@ -79,22 +68,11 @@ def _check_key_result(context: Context, spec: KeyResultSpec, path: Path) -> None
     if isinstance(spec.metric, MetricSpec):
         check_metric(context, spec.metric, (*path, "metric"))
     else:
-        _check_metric_name(context, spec.metric, (*path, "metric"))
+        context.metric_unit(spec.metric, (*path, "metric"))
     for index, guardrail in enumerate(spec.guardrails):
-        _check_metric_name(context, guardrail.metric, (*path, "guardrails", index, "metric"))
+        context.metric_unit(guardrail.metric, (*path, "guardrails", index, "metric"))
     if isinstance(spec.baseline, MeasuredBaseline):
         _check_cycle(context, spec.baseline.measure, (*path, "baseline", "measure"))
-
-
-def _check_metric_name(context: Context, reference: str, path: Path) -> None:
-    team, separator, name = reference.replace("/", ".").partition(".")
-    if not separator:
-        context.metrics.find(reference, path, context.problems)
-    elif team == context.team:
-        message = "a metric of this team is named without the team"
-        context.problems.add(path, "unknown_name", message, suggestion=name)
-    else:
-        context.problems.not_supported(path, "metrics of other teams are")
 
 
 def _supported(

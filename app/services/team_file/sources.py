@@ -105,11 +105,7 @@ def check_metrics(context: Context, raw: JsonValue) -> None:
     for name, value in context.entries(raw, ("metrics",), context.metrics).items():
         path: Path = ("metrics", name)
         context.metrics.names.add(name)
-        rest = unsupported.metric(value, path, context.problems)
-        if rest is None and value is not None:
-            context.metrics.unsupported.add(name)
-            continue
-        spec = validated(MetricSpec, rest, path, context.problems)
+        spec = validated(MetricSpec, value, path, context.problems)
         if spec is not None:
             context.metrics.specs[name] = spec
             if not check_metric(context, spec, path):
@@ -123,7 +119,7 @@ def check_metric(context: Context, spec: MetricSpec, path: Path) -> bool:
         context.rule(spec.aggregate.distinct, (*path, "aggregate", "distinct"), _RECORD)
     for part, source in spec.parts().items():
         if isinstance(source, QuerySource):
-            here = (*path, "ratio", part, "query") if spec.ratio is not None else (*path, "query")
+            here = _place_of_query(spec, part, path)
             _check_query(context, spec, source, here)
             is_supported = is_supported and source.connection not in context.connections.unsupported
         elif isinstance(source, DatasetSource):
@@ -131,6 +127,13 @@ def check_metric(context: Context, spec: MetricSpec, path: Path) -> bool:
             _check_records(context, source, here)
             is_supported = is_supported and source.dataset not in context.datasets.unsupported
     return is_supported
+
+
+def _place_of_query(spec: MetricSpec, part: str, path: Path) -> Path:
+    if spec.milestones is not None:
+        index = next(index for index, step in enumerate(spec.milestones) if step.name == part)
+        return (*path, "milestones", index, "done")
+    return (*path, "ratio", part, "query") if spec.ratio is not None else (*path, "query")
 
 
 def _check_query(context: Context, metric: MetricSpec, source: QuerySource, path: Path) -> None:

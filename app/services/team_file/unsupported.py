@@ -14,10 +14,6 @@ _DATASET = {
     "redact": "redaction is",
     "stream": "a stream of this kind is",
 }
-SOURCE_FORMS = {
-    "formula": "formulas are",
-    "milestones": "milestones are",
-}
 _KEY_RESULT = {
     "checkpoints": "checkpoints are",
     "curve": "expected curves are",
@@ -38,28 +34,14 @@ def dataset(raw: JsonValue, path: Path, problems: Problems, known: Collection[st
     return _without(raw, {key: what for key, what in _DATASET.items() if key not in known}, path, problems)
 
 
-def metric(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
-    """The metric without what is refused; None where that was its source form."""
-    rest = _without(raw, SOURCE_FORMS, path, problems)
-    if not isinstance(rest, dict):
-        return rest
-    if isinstance(raw, dict) and len(rest) < len(raw):
-        return None
-    return rest
-
-
 def objective(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
     """The objective without what is refused."""
     return _without(raw, _OBJECTIVE, path, problems)
 
 
 def key_result(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
-    """The key result without what is refused, a metric written inside it included."""
-    rest = _without(raw, _KEY_RESULT, path, problems)
-    if isinstance(rest, dict) and isinstance(rest.get("metric"), dict):
-        rest["metric"] = metric(rest["metric"], (*path, "metric"), problems)
-        return None if rest["metric"] is None else rest
-    return rest
+    """The key result without what is refused."""
+    return _without(raw, _KEY_RESULT, path, problems)
 
 
 def _without(raw: JsonValue, keys: dict[str, str], path: Path, problems: Problems) -> JsonValue:
