@@ -294,7 +294,15 @@ class Fact(SQLModel, table=True):
 
     __tablename__ = "fact"
     __table_args__ = (
-        Index("ix_fact_window", "revision_id", "part", "at"),
+        # Partial, so that it is no choice where an entity's facts are asked for: it would be a costly one.
+        Index(
+            "ix_fact_window",
+            "revision_id",
+            "part",
+            "at",
+            sqlite_where=text("at IS NOT NULL"),
+            postgresql_where=text("at IS NOT NULL"),
+        ),
         Index("ix_fact_entity", "revision_id", "part", "entity"),
         Index(
             "ix_fact_sorted",
