@@ -280,10 +280,9 @@ async def _aggregated(
 
 
 async def _share_value(session: Session, revised: RevisedMetric, part: str, bounds: fact_store.Window) -> PartValue:
-    cuts = await intervals.cut_stretches(session, revised.revision.id, part, bounds)
-    found = intervals.share(cuts, bounds)
+    found = await intervals.current_share(session, revised.revision.id, part, bounds)
     reason, dataset_id = found.reason, revised.parts[part].dataset_id
-    if not cuts and dataset_id is not None and not await records.has_been_read(session, dataset_id):
+    if not found.entities and dataset_id is not None and not await records.has_been_read(session, dataset_id):
         reason = "it has not been read yet"
     return PartValue(
         found.value,

@@ -4,7 +4,7 @@ Stored facts say when a stretch or a duration began; how long it is, is told her
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -76,8 +76,7 @@ async def cut_stretches(session: Session, revision_id: int, part: str, window: W
 
 def cut(stretches: Iterable[Stretch], window: Window) -> list[Cut]:
     """Stretches cut at the window's edges and at the moment of evaluation; what lies outside is left out."""
-    until = passed_until(window)
-    limit = until if window.end is None else min(until, window.end)
+    until, limit = passed_until(window), _limit(window)
     cuts = []
     for stretch in stretches:
         is_open = stretch.until is None or stretch.until > until
@@ -89,18 +88,33 @@ def cut(stretches: Iterable[Stretch], window: Window) -> list[Cut]:
     return cuts
 
 
-def share(cuts: Sequence[Cut], window: Window) -> Share:
-    """The share of measured time in good states, of stretches cut to the window."""
-    known = sum(one.microseconds for one in cuts)
-    measured = sum(one.microseconds for one in cuts if one.stretch.value is not None)
-    good = sum(one.microseconds for one in cuts if one.stretch.value)
+async def current_share(session: Session, revision_id: int, part: str, window: Window) -> Share:
+    """The share at the moment of evaluation. What has ended is added up by the database: only what reaches beyond the
+    moment, a stretch for each entity, is read one by one."""
+    limit = _limit(window)
+    ended = await fact_store.ended_stretches(session, revision_id, part, window, limit)
+    beyond = await fact_store.stretches_in(session, revision_id, part, replace(window, start=limit))
+    return share(cut(beyond, window), window, ended)
+
+
+def _limit(window: Window) -> datetime:
+    """The moment up to which the window is measured."""
+    until = passed_until(window)
+    return until if window.end is None else min(until, window.end)
+
+
+def share(cuts: Sequence[Cut], window: Window, ended: Iterable[tuple[str, Decimal | None, int]] = ()) -> Share:
+    """The share of measured time in good states, of stretches cut to the window and, beside them, of `ended` ones that
+    are added up already: (entity, value, microseconds)."""
+    spans = [*ended, *((one.stretch.entity, one.stretch.value, one.microseconds) for one in cuts)]
+    known = sum(lasted for _, _, lasted in spans)
+    measured = sum(lasted for _, value, lasted in spans if value is not None)
+    good = sum(lasted for _, value, lasted in spans if value)
     passed = known
     if window.start is not None:
-        until = passed_until(window)
-        limit = until if window.end is None else min(until, window.end)
         # Of an entity that nothing is known of, the whole window is not measured.
-        entities = len({one.stretch.entity for one in cuts}) or 1
-        passed = entities * max((limit - window.start) // MICROSECOND, 0)
+        entities = len({entity for entity, _, _ in spans}) or 1
+        passed = entities * max((_limit(window) - window.start) // MICROSECOND, 0)
     value = ratio(Decimal(good), Decimal(measured), percent=True)
     reason = None
     if value is None:
@@ -111,7 +125,7 @@ def share(cuts: Sequence[Cut], window: Window) -> Share:
         good=Decimal(good) / 1_000_000,
         measured=Decimal(measured) / 1_000_000,
         coverage=rounded(Fraction(measured, passed)) if passed else None,
-        entities=len({one.stretch.entity for one in cuts if one.stretch.value is not None and one.microseconds}),
+        entities=len({entity for entity, value, lasted in spans if value is not None and lasted}),
         changes_at=_share_changes_at(cuts, window, good, measured),
     )
 
@@ -153,8 +167,7 @@ async def open_durations(
     source = definition.spec.duration
     if source is None or source.open != "include":
         return []
-    until = passed_until(window)
-    at_end = until if window.end is None else min(until, window.end)
+    until, at_end = passed_until(window), _limit(window)
     found = []
     for fact in await fact_store.open_durations(session, revision_id, part, window):
         end = until if fact.at is not None else at_end

@@ -6,7 +6,21 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Table,
+    delete,
+    extract,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -15,6 +29,7 @@ from app.store.rollup_build import delete_rollups
 from app.store.rollup_rules import Counted, Rule
 from app.store.rollup_upkeep import Upkeep
 from app.store.tables import Fact
+from app.store.types import Moment
 
 _IN = 500
 _table: Table = Fact.__table__  # type: ignore[attr-defined]
@@ -238,6 +253,38 @@ async def stretches_in(session: AsyncSession, revision_id: int, part: str, windo
     return sorted(found, key=lambda stretch: (stretch.since, stretch.subject))
 
 
+async def ended_stretches(
+    session: AsyncSession, revision_id: int, part: str, window: Window, limit: datetime
+) -> list[tuple[str, Decimal | None, int]]:
+    """(entity, value, microseconds in the window) of the stretches that ended in the window by `limit`, added up by
+    entity and value."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    since: ColumnElement[Any] = _table.c.since
+    if window.start is not None:
+        start = literal(window.start, Moment())
+        since = func.max(since, start) if is_sqlite else func.greatest(since, start)
+    lasted: ColumnElement[Any]
+    if is_sqlite:
+        lasted = type_coerce(_table.c.at, BigInteger) - type_coerce(since, BigInteger)
+    else:
+        span = type_coerce(_table.c.at, DateTime(timezone=True)) - type_coerce(since, DateTime(timezone=True))
+        lasted = extract("epoch", span) * 1_000_000  # an exact numeric
+    query = (
+        select(_table.c.entity, _table.c.value, func.sum(lasted))
+        .where(
+            col(Fact.revision_id) == revision_id,
+            col(Fact.part) == part,
+            col(Fact.since).is_not(None),
+            col(Fact.at) <= limit,
+            *_known(window),
+        )
+        .group_by(_table.c.entity, _table.c.value)
+    )
+    if window.start is not None:
+        query = query.where(col(Fact.at) > window.start)
+    return [(row[0], row[1], int(row[2])) for row in await session.execute(query)]
+
+
 async def open_durations(session: AsyncSession, revision_id: int, part: str, window: Window) -> list[Fact]:
     """The unfinished durations at `as_of`: those placed in the window by their start, and those placed nowhere yet."""
     open_ones = select(Fact).where(
@@ -248,7 +295,10 @@ async def open_durations(session: AsyncSession, revision_id: int, part: str, win
         col(Fact.reason).is_(None),
         *_known(window),
     )
-    found = list(await session.scalars(open_ones.where(col(Fact.at).is_(None))))
+    found: list[Fact] = []
+    # Two questions again, so that what has been finished since is passed over in the index.
+    for still_open in (col(Fact.valid_to).is_(None), col(Fact.valid_to) > window.as_of):
+        found += await session.scalars(open_ones.where(col(Fact.at).is_(None), still_open))
     found += await session.scalars(open_ones.where(*_inside(window)))
     return sorted(found, key=lambda fact: fact.subject)
 
