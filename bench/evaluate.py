@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table, func, insert, literal, select
 
 from app.domain.aggregate import aggregate
 from app.domain.language import Trailing
@@ -37,6 +37,8 @@ PART = "value"
 HOW = ("count", "sum", "avg", "last", "min", "max", "median", "p90")
 #: More than this are not read one by one, for the memory they take: then a window of a week is compared.
 SCANNED = 2_000_000
+#: So many facts are made, the others are copies of them for other entities.
+MADE = 1_000_000
 _BATCH = 5000
 _fact: Table = tables.Fact.__table__  # type: ignore[attr-defined]
 
@@ -140,12 +142,25 @@ async def _load(database: Database, facts: int, chance: random.Random) -> int:
     async with database.writing() as session:
         revision = await a_revision(session)
     rule = Rule("ranked", ZONE)
-    for start in range(0, facts, 50 * _BATCH):
+    made = min(facts, MADE)
+    for start in range(0, made, 50 * _BATCH):
         async with database.writing() as session:
-            for batch in _batches(start, min(start + 50 * _BATCH, facts)):
+            for batch in _batches(start, min(start + 50 * _BATCH, made)):
                 rows = [_row(_a_fact(number, chance), revision, rule) for number in batch]
                 await session.execute(insert(_fact), rows)
+    names = [column.key for column in _fact.c if column.key != "id"]
+    last = await _last_id(database)
+    for copy in range(1, facts // made):
+        tail = literal(f"-{copy}")
+        copied = [_fact.c[name].concat(tail) if name in ("entity", "subject") else _fact.c[name] for name in names]
+        async with database.writing() as session:
+            await session.execute(insert(_fact).from_select(names, select(*copied).where(_fact.c.id <= last)))
     return revision
+
+
+async def _last_id(database: Database) -> int:
+    async with database.reading() as session:
+        return await session.scalar(select(func.max(_fact.c.id))) or 0
 
 
 def _batches(start: int, end: int) -> Iterator[range]:

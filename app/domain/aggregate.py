@@ -106,6 +106,11 @@ def exact_sum(values: Iterable[Decimal]) -> Decimal:
     return reduce(_EXACT.add, values, Decimal(0))
 
 
+def exact_product(number: Decimal, times: int) -> Decimal:
+    """The number so many times over, without a rounding."""
+    return _EXACT.multiply(number, Decimal(times))
+
+
 def _sum(values: Sequence[Decimal]) -> Fraction:
     return Fraction(exact_sum(values))
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.aggregate import exact_sum
+from app.domain.aggregate import exact_product, exact_sum
 from app.store.deliveries import upsert
 from app.store.rollup_buckets import Cutter, Scale, pack, unpack
 from app.store.rollup_days import EVERYTHING, days_in
@@ -169,20 +169,23 @@ async def _add_ranked(
         for day, count in by_day.items():
             row = rows[day]
             row.facts += count
-            row.total = exact_sum((row.total, *[value] * count))
+            row.total = exact_sum((row.total, exact_product(value, count)))
             row.lanes[lane] = row.lanes.get(lane, 0) + count
 
     last: bytes | None = None
     by_day: Counter[int] = Counter()
-    query = select(_fact.c.sort_key, _fact.c.at).where(
-        _fact.c.revision_id == revision_id, _fact.c.part == part, _fact.c.sort_key.is_not(None)
+    query = (
+        select(_fact.c.sort_key, _fact.c.at, func.count())
+        .where(_fact.c.revision_id == revision_id, _fact.c.part == part, _fact.c.sort_key.is_not(None))
+        .group_by(_fact.c.sort_key, _fact.c.at)
+        .order_by(_fact.c.sort_key)
     )
-    async for key, at in _streamed(session, query.order_by(_fact.c.sort_key)):
+    async for key, at, count in _streamed(session, query):
         if key != last:
             if last is not None:
                 add(last, by_day)
             last, by_day = key, Counter()
-        by_day[days.of(at)] += 1
+        by_day[days.of(at)] += count
     if last is not None:
         add(last, by_day)
     return bounds
