@@ -38,7 +38,7 @@ HOW = ("count", "sum", "avg", "last", "min", "max", "median", "p90")
 #: More than this are not read one by one, for the memory they take: then a window of a week is compared.
 SCANNED = 2_000_000
 #: So many facts are made, the others are copies of them for other entities.
-MADE = 1_000_000
+MADE = 200_000
 _BATCH = 5000
 _fact: Table = tables.Fact.__table__  # type: ignore[attr-defined]
 
