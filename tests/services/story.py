@@ -28,6 +28,7 @@ from app.services.views import ConnectionView, ExplainView, KeyResultView, PlanV
 from app.store import organisation
 from app.store.database import Database
 from app.store.deliveries import NewDelivery, Stored, append_deliveries
+from app.store.tables import metadata
 from connectors.contract import Connector, Toolbox
 from connectors.http import create_client, parse_policy, toolbox
 from connectors.registry import connectors
@@ -226,6 +227,14 @@ class Story:
         ((count,),) = await self.rows(f"SELECT count(*) FROM {table}")
         assert isinstance(count, int)
         return count
+
+    async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table."""
+        found = {}
+        for table in metadata.sorted_tables:
+            keys = ", ".join(column.name for column in table.primary_key)
+            found[table.name] = await self.rows(f"SELECT * FROM {table.name} ORDER BY {keys}")
+        return found
 
     def with_connectors(self, *more: Connector) -> "Story":
         """The same story with these connectors beside the usual ones."""
