@@ -169,7 +169,8 @@ async def open_durations(
         return []
     until, at_end = passed_until(window), _limit(window)
     found = []
-    for fact in await fact_store.open_durations(session, revision_id, part, window):
+    by_start = source.attribute == "from"
+    for fact in await fact_store.open_durations(session, revision_id, part, window, by_start=by_start):
         end = until if fact.at is not None else at_end
         at = fact.at or at_end
         if fact.since is None or fact.since > end or (window.start is not None and at < window.start):

@@ -285,8 +285,10 @@ async def ended_stretches(
     return [(row[0], row[1], int(row[2])) for row in await session.execute(query)]
 
 
-async def open_durations(session: AsyncSession, revision_id: int, part: str, window: Window) -> list[Fact]:
-    """The unfinished durations at `as_of`: those placed in the window by their start, and those placed nowhere yet."""
+async def open_durations(
+    session: AsyncSession, revision_id: int, part: str, window: Window, *, by_start: bool
+) -> list[Fact]:
+    """The unfinished durations at `as_of`: those placed in the window `by_start`, or those placed nowhere yet."""
     open_ones = select(Fact).where(
         col(Fact.revision_id) == revision_id,
         col(Fact.part) == part,
@@ -298,8 +300,8 @@ async def open_durations(session: AsyncSession, revision_id: int, part: str, win
     found: list[Fact] = []
     # Two questions again, so that what has been finished since is passed over in the index.
     for still_open in (col(Fact.valid_to).is_(None), col(Fact.valid_to) > window.as_of):
-        found += await session.scalars(open_ones.where(col(Fact.at).is_(None), still_open))
-    found += await session.scalars(open_ones.where(*_inside(window)))
+        place = _inside(window) if by_start else [col(Fact.at).is_(None)]
+        found += await session.scalars(open_ones.where(*place, still_open))
     return sorted(found, key=lambda fact: fact.subject)
 
 
