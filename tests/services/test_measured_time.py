@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.services.export import export_team
 from tests.conftest import FakeClock
 from tests.fakes.jira_cloud import JiraCloudFake
 from tests.services.story import Story, ticket
@@ -265,3 +266,24 @@ async def test_statuses_are_states_whatever_their_case(
     found = await jira_story.key_result("worked_on")
     assert found.value == (Decimal(52) / 119 * 100).quantize(Decimal("1e-26"))
     assert found.coverage == pytest.approx(119 / 216, abs=1e-15)
+
+
+async def test_a_plan_foretells_what_another_rule_makes_of_the_same_events(story: Story, clock: FakeClock) -> None:
+    clock.set(QUARTER + 40 * HOUR)
+    await story.apply(FILE)
+    await story.send([went("up", QUARTER), went("degraded", QUARTER + 10 * HOUR), went("off", QUARTER + 16 * HOUR)])
+    await story.work()
+    stricter = FILE.replace("good: [up, degraded], exclude: [maintenance, unknown]", 'good: [up], exclude: ["off"]')
+    plan = await story.plan(stricter)
+    foretold = {effect.id: told(effect.value_before, effect.value_after) for effect in plan.effects}
+    assert foretold["support/erp_available"] == (40, Decimal("62.5"))
+    assert await story.value("erp_available") == 40
+    await story.apply(stricter)
+    await story.work()
+    found = await story.key_result("erp_available")
+    assert told(found.value, found.coverage) == (Decimal("62.5"), 0.4)
+    async with story.services.database.reading() as session:
+        exported = await export_team(session, "support")
+    assert exported is not None
+    plan = await story.plan(exported.decode())
+    assert {change.action for change in plan.changes} == {"unchanged"}
