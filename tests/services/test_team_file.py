@@ -40,7 +40,9 @@ def test_the_example_is_accepted_with_the_connectors_there_are() -> None:
         "duration",
         "state_share",
         "ratio",
+        "formula",
         "manual",
+        "milestones",
     }
 
 
