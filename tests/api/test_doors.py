@@ -117,6 +117,7 @@ async def test_a_cursor_is_of_its_list_alone_and_can_not_be_tampered_with(world:
         "as_of=9999-12-31T23:59:59-14:00",
         "as_of=1763800000",
         "as_of=now",
+        "as_of=2999-01-01T00:00:00Z",
         "known_at=",
         "status=green",
         "freshness=Fresh",
@@ -137,6 +138,16 @@ async def test_a_cursor_is_of_its_list_alone_and_can_not_be_tampered_with(world:
 @on_sqlite
 async def test_filters_of_key_results(world: World, query: str) -> None:
     assert_problem(await world.http.get(f"/v1/key-results?{query}", headers=await world.as_("read")), 422)
+
+
+@on_sqlite
+async def test_a_moment_to_come_is_not_judged(world: World) -> None:
+    headers = await world.as_("read")
+    later = {"as_of": "2999-01-01T00:00:00Z"}
+    for path in ("/v1/key-results", "/v1/key-results/operations/x", "/v1/key-results/operations/x/explain"):
+        response = await world.http.get(path, params=later, headers=headers)
+        assert_problem(response, 422)
+        assert [(one["pointer"], one["code"]) for one in response.json()["errors"]] == [("/as_of", "future")]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Key results: the list, one, its history, its explanation, and putting one."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -28,7 +29,7 @@ from app.api.parameters import (
 from app.domain.judgement import KeyResultStatus
 from app.domain.language import KeyResultSpec
 from app.domain.scalars import Name, Span
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.services.apply import delete_object, put_object
 from app.services.explain import explain
 from app.services.paging import decode_cursor, decode_id, encode_cursor
@@ -38,9 +39,15 @@ from app.services.views import ExplainView, KeyResultView, PlanView, SampleView
 router = APIRouter(prefix="/key-results", tags=["key results"])
 
 _BODY = {"objective": "fast_start", "metric": "onboarding_days", "baseline": 15, "target": 5, "kind": "committed"}
-AsOf = Annotated[Moment | None, Field(description="True at this moment, as far as is known.")]
+AsOf = Annotated[Moment | None, Field(description="True at this moment, as far as is known; not one to come.")]
 KnownAt = Annotated[Moment | None, Field(description="Only what was recorded by this moment.")]
 OfCycle = Annotated[CycleText | None, Field(description="That cycle's instance, instead of the current one.")]
+
+
+def _refuse_future(as_of: datetime | None, now: datetime) -> None:
+    """Nothing is true yet at a moment to come: a cycle's verdict, judged there, would be a forecast shown as a fact."""
+    if as_of is not None and as_of > now:
+        raise InvalidInput.at("/as_of", "future", "This moment is still to come.", "query")
 
 
 class KeyResultBody(KeyResultSpec):
@@ -105,8 +112,10 @@ async def get_list(
     wanted = KeyResultQuery(**given, team=narrowed(principal, query.team))
     if place is not None:
         wanted = replace(wanted, after=(str(place[0]), str(place[1]), str(place[2])))
+    now = context.clock()
+    _refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
-        items, following = await list_key_results(session, wanted, now=context.clock())
+        items, following = await list_key_results(session, wanted, now=now)
     cursor = None if following is None else encode_cursor("key_results", *following)
     return answer(request, Items[KeyResultView](items=items, next=cursor))
 
@@ -126,12 +135,14 @@ async def get_one(
     query: Annotated[OneQuery, Query()],
 ) -> Response:
     """One, with its judgement at this moment, or at `as_of` as known at `known_at`."""
+    now = context.clock()
+    _refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         view = await get_key_result(
             session,
             team,
             name,
-            now=context.clock(),
+            now=now,
             cycle=query.cycle,
             as_of=query.as_of,
             known_at=query.known_at,
@@ -190,12 +201,14 @@ async def get_explanation(
 ) -> Response:
     """The formula with its numbers, the window, the revision and its author, and the records in and out with the
     reason for each. The counts are whole, whatever `limit` says."""
+    now = context.clock()
+    _refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         view = await explain(
             session,
             team,
             name,
-            now=context.clock(),
+            now=now,
             as_of=query.as_of,
             known_at=query.known_at,
             cycle=query.cycle,
