@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 #: How many deliveries one transaction applies.
 BATCH = 200
+_AT_RECEIPT = "at gives no moment that can be read: it counts at the moment it was received"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,9 @@ def _judge_event(delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcom
         "headers": dict(accepted.headers),
         "link": accepted.link,
     }
-    return _Outcome(delivery.id, dataset, "applied", event=event)
+    # Without an `at` rule the moment of receipt is what the team asked for; with one it is a substitute, and is told.
+    substituted = accepted.at_is_receipt and dataset.spec.get("at") is not None
+    return _Outcome(delivery.id, dataset, "applied", _AT_RECEIPT if substituted else None, event)
 
 
 def rules_of(dataset: Dataset) -> DatasetRules:

@@ -161,6 +161,17 @@ async def test_the_same_id_with_another_body_keeps_the_first_and_is_counted(stor
     assert await story.value("spending") == 100
 
 
+async def test_a_moment_that_can_not_be_read_is_told_where_the_time_of_receipt_takes_its_place(story: Story) -> None:
+    more = "  loose: {connection: erp, entity: body.po}\nmetrics:"  # asks for no moment: nothing took its place
+    await story.apply(FILE.replace("metrics:", more, 1))
+    await story.send([order("A", "approved", 3), order("B", "approved", 3) | {"at": "2026-02-30T08:00:00Z"}])
+    await story.work()
+    told = [{intake.dataset: intake.reason for intake in view.intakes} for view in await views(story)]
+    assert told[0] == {"orders": None, "loose": None}
+    assert told[1]["loose"] is None
+    assert "the moment it was received" in (told[1]["orders"] or "")
+
+
 async def test_a_rule_that_fails_buries_a_delivery_for_its_dataset_only(story: Story) -> None:
     more = '  sized: {connection: erp, entity: body.po, at: body.at, where: "double(body.total) > 10.0"}\nmetrics:'
     await story.apply(FILE.replace("metrics:", more))
