@@ -12,7 +12,7 @@ from app.services.definitions import dump, split_reference
 from app.services.input_graph import in_order
 from app.services.revisions import revise_metric
 from app.services.views import ChangeView
-from app.store import audit, configuration, deliveries, inputs, organisation, records, secrets
+from app.store import audit, configuration, deliveries, inputs, organisation, records, samples, secrets
 from app.store.database import Session
 from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, Team
 from connectors.contract import Connector
@@ -301,6 +301,8 @@ class _Reconciliation:
             return
         if row.spec != stored or row.objective_id != objective.id or row.metric_id != metric.id:
             row.awaits_baseline = row.awaits_baseline or _awaits_baseline(spec)
+            if row.metric_id != metric.id:
+                await samples.delete_baseline(self._session, row.id)  # it was measured in another metric
             row.objective_id, row.metric_id = objective.id, metric.id
             await self._update(row, "key_result", stored)
         else:

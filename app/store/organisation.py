@@ -172,23 +172,6 @@ async def event_datasets(session: AsyncSession, connection_ids: Collection[int])
     return list(await session.scalars(query.order_by(col(Dataset.id))))
 
 
-async def has_come(session: AsyncSession, dataset_id: int) -> bool:
-    """Whether the source of a dataset was read whole, or has delivered: before, nothing can be counted in it."""
-    query = (
-        select(Dataset, Connection, Plan)
-        .join(Connection, col(Connection.id) == col(Dataset.connection_id))
-        .outerjoin(Plan, col(Plan.dataset_id) == col(Dataset.id))
-        .where(col(Dataset.id) == dataset_id)
-    )
-    row = (await session.execute(query)).first()
-    if row is None:
-        return False
-    dataset, connection, plan = row
-    if dataset.shape == "events":
-        return connection.last_delivery_at is not None
-    return plan is not None and plan.last_success_at is not None
-
-
 async def list_datasets(
     session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 1000
 ) -> list[tuple[Dataset, Team, Connection]]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -158,6 +158,15 @@ async def frozen_baselines(
     """Frozen baselines by (key result, guardrail metric; "" for the key result's own)."""
     query = select(FrozenBaseline).where(col(FrozenBaseline.key_result_id).in_(key_result_ids))
     return {(row.key_result_id, row.guardrail): row for row in await session.scalars(query)}
+
+
+async def delete_baseline(session: AsyncSession, key_result_id: int) -> None:
+    """Drop a key result's own frozen baseline."""
+    await session.execute(
+        delete(FrozenBaseline).where(
+            col(FrozenBaseline.key_result_id) == key_result_id, col(FrozenBaseline.guardrail) == ""
+        )
+    )
 
 
 async def freeze_baseline(session: AsyncSession, row: dict[str, Any]) -> None:

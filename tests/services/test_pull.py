@@ -245,6 +245,14 @@ async def evidence(story: Story) -> str:
     return str(kept)
 
 
+async def test_a_baseline_is_its_metrics_own_and_goes_with_it(jira_story: Story, desk: JiraCloudFake) -> None:
+    await jira_story.apply(FILE)
+    await jira_story.pull()
+    assert (await jira_story.key_result("saving")).baseline == Decimal("40.25")
+    await jira_story.apply(FILE.replace("saving: {metric: spent", "saving: {metric: unfinished"))
+    assert (await jira_story.key_result("saving")).baseline == 0
+
+
 async def test_a_period_that_has_not_ended_is_waited_for(
     jira_story: Story, desk: JiraCloudFake, clock: FakeClock
 ) -> None:
