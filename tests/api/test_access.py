@@ -30,7 +30,9 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "GET /v1/metrics/{team}/{name}": ("read",),
     "PUT /v1/metrics/{team}/{name}": ("write",),
     "DELETE /v1/metrics/{team}/{name}": ("write",),
+    "GET /v1/metrics/{team}/{name}/explain": ("read",),
     "GET /v1/metrics/{team}/{name}/history": ("read",),
+    "POST /v1/metrics/{team}/{name}/milestones/{step}": ("write", "ingest"),
     "POST /v1/metrics/{team}/{name}/refresh": ("write",),
     "PUT /v1/metrics/{team}/{name}/values/{date}": ("write", "ingest"),
     "GET /v1/datasets": ("read",),
@@ -70,6 +72,7 @@ def filled(path: str, team: str) -> str:
         "date": "2026-11-20",
         "id": "1",
         "secret": "hook",
+        "step": "go-live",
         "connection": "erp",
     }
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)

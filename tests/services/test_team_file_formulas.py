@@ -90,7 +90,7 @@ def test_sound_formulas_milestones_and_references(changes: list[tuple[str, Any]]
                     {"unit": "percent", "milestones": [STEPS[0], {**STEPS[1], "done": {"connection": "jra"}}]},
                 )
             ],
-            [("metrics.new.milestones.0.done.connection", "unknown_name", "jira")],
+            [("metrics.new.milestones.1.done.connection", "unknown_name", "jira")],
         ),
         (
             [("objectives.grow.key_results.faster.metric", "hr.headcont")],
