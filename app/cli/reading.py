@@ -194,10 +194,13 @@ def _show_records(
     shown = records[:limit]
     known = total if isinstance(total, int) else len(records)
     say(f"{heading}: {known}" + (f", the first {len(shown)}" if len(shown) < known else ""))
+    # A ratio has two sides, and one record may stand on both: say which.
+    parts = len({record.get("part") for record in shown}) > 1
     show_table(
-        ("RECORD", "AT", column.upper(), "LINK"),
+        (*(("PART",) if parts else ()), "RECORD", "AT", column.upper(), "LINK"),
         [
             (
+                *((cell(record.get("part")),) if parts else ()),
                 cell(record.get("label") or record.get("entity")),
                 cell(record.get("at")),
                 cell(_rounded(clean(record.get(column)))),

@@ -324,7 +324,8 @@ def how_judged(view: KeyResultView) -> str:
     if view.progress is None or view.baseline is None or view.target is None:
         return ""
     shown = _text(judged_value)
-    return (
+    projected = "" if view.projected_value is None else f"; projected to the window's end = {shown} {view.metric.unit}"
+    return projected + (
         f"; progress = ({shown} − {_text(view.baseline)}) / ({_text(view.target)} − {_text(view.baseline)})"
         f" = {view.progress:.4g}"
     )

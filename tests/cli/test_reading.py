@@ -148,6 +148,13 @@ def test_explain_takes_the_number_apart(krsync: Krsync, serving: Serving) -> Non
         assert line in outcome.out.splitlines()
 
 
+def test_explain_says_on_which_side_of_a_ratio_a_record_is(krsync: Krsync, serving: Serving) -> None:
+    sides = [{"part": part, "label": "T-1", "value": "1"} for part in ("good", "total")]
+    serving(lambda _: httpx.Response(200, json=explanation() | {"included": sides, "counts": {"included": 2}}))
+    lines = krsync("explain", "a/b").out.splitlines()
+    assert [line.split("\t")[:2] for line in lines if "\tT-1\t" in line] == [["good", "T-1"], ["total", "T-1"]]
+
+
 def test_explain_shows_every_record_when_asked(krsync: Krsync, serving: Serving) -> None:
     serving(lambda request: httpx.Response(200, json=explanation()))
     assert krsync("explain", "a/b", "--all").out.count("\t8.5\t") == 25

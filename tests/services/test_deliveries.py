@@ -172,6 +172,13 @@ async def test_a_moment_that_can_not_be_read_is_told_where_the_time_of_receipt_t
     assert "the moment it was received" in (told[1]["orders"] or "")
 
 
+async def test_an_explanation_says_that_a_budget_is_judged_on_its_projection(story: Story) -> None:
+    await story.apply(FILE)
+    await story.send([order("A", "approved", 3, 100)])
+    await story.work()
+    assert "sum of 1 = 100 EUR; projected to the window's end = 1" in (await story.explain("spending")).formula
+
+
 async def test_a_rule_that_fails_buries_a_delivery_for_its_dataset_only(story: Story) -> None:
     more = '  sized: {connection: erp, entity: body.po, at: body.at, where: "double(body.total) > 10.0"}\nmetrics:'
     await story.apply(FILE.replace("metrics:", more))
