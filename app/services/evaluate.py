@@ -120,6 +120,8 @@ async def compute(
     where the window needs one; `past` says how tools answered for a past period (a baseline's). A formula reads other
     metrics: `graph` has them, and `known` what was computed at this same point, by metric and cycle."""
     definition = definition_of(revised.revision)
+    if known_at is not None and known_at < revised.revision.created_at:
+        return Computed(None, "it was not asked for yet", UNBOUNDED, as_of)
     if definition.spec.formula is not None:
         graph = graph or await input_graph(session, [revised], known_at=known_at)
         known = {} if known is None else known
