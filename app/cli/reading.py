@@ -201,7 +201,7 @@ def _show_records(
         [
             (
                 *((cell(record.get("part")),) if parts else ()),
-                cell(record.get("label") or record.get("entity")),
+                cell(_named(record)),
                 cell(record.get("at")),
                 cell(_rounded(clean(record.get(column)))),
                 cell(record.get("link"), "dim"),
@@ -210,6 +210,13 @@ def _show_records(
         ],
         right=("VALUE",),
     )
+
+
+def _named(record: Mapping[str, Any]) -> str:
+    """A record's name, with the state of a stretch of time, and whether it is still going on."""
+    name = clean(record.get("label") or record.get("entity"))
+    state = f": {clean(record['state'])}" if record.get("state") is not None else ""
+    return f"{name}{state}{' (open)' if record.get('is_open') is True else ''}"
 
 
 def _show_delta(delta: Mapping[str, Any], limit: int | None) -> None:
@@ -222,10 +229,7 @@ def _show_delta(delta: Mapping[str, Any], limit: int | None) -> None:
     )
     rows: list[Sequence[Text]] = []
     for word in ("entered", "left", "changed"):
-        rows += [
-            (cell(word), cell(record.get("label") or record.get("entity")), cell(record.get("value")))
-            for record in _list(delta, word)[:limit]
-        ]
+        rows += [(cell(word), cell(_named(record)), cell(record.get("value"))) for record in _list(delta, word)[:limit]]
     if rows:
         show_table(("CHANGE", "RECORD", "VALUE"), rows, right=("VALUE",))
 

@@ -160,6 +160,15 @@ def test_explain_shows_every_record_when_asked(krsync: Krsync, serving: Serving)
     assert krsync("explain", "a/b", "--all").out.count("\t8.5\t") == 25
 
 
+def test_explain_names_states_and_says_what_is_still_open(krsync: Krsync, serving: Serving) -> None:
+    stretch = {"label": "erp", "at": "2026-11-02T10:00:00Z", "value": "3600", "state": "up", "is_open": True}
+    record = {"label": "ONB-1", "at": "2026-11-02T10:00:00Z", "value": "8.5", "is_open": True}
+    body = {"id": "a/b", "included": [stretch, {**stretch, "is_open": False}, record]}
+    serving(lambda request: httpx.Response(200, json=body))
+    names = [line.split("\t")[0] for line in krsync("explain", "a/b").out.splitlines() if "\t" in line]
+    assert names[-3:] == ["erp: up (open)", "erp: up", "ONB-1 (open)"]
+
+
 @pytest.mark.parametrize("answer", [{}, {"id": "a/b", "included": None, "window": None, "parts": "x", "delta": None}])
 def test_an_explanation_with_parts_missing_is_shown_all_the_same(
     krsync: Krsync, serving: Serving, answer: dict[str, Any]
