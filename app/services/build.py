@@ -8,12 +8,16 @@ revision the current one.
 from collections.abc import Collection
 from datetime import datetime
 
+import structlog
+
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.definitions import definition_of
 from app.services.evaluate import ENTITY_BATCH, evaluate, extract_part
 from app.store import deliveries, organisation, records
-from app.store.database import Session
+from app.store.database import Session, is_unavailable
+
+log = structlog.get_logger(__name__)
 
 
 async def build_revisions(services: Services) -> int:
@@ -22,13 +26,21 @@ async def build_revisions(services: Services) -> int:
         waiting = await organisation.metrics_to_build(session)
     built = 0
     for metric_id in waiting:
-        while True:
-            async with services.database.writing() as session:
-                state = await _step(session, metric_id, services.clock())
-            if state != "more":
-                built += state == "whole"
-                break
+        try:
+            built += await _build(services, metric_id) == "whole"
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.exception("build.failed", metric=metric_id)  # a metric that can not be built holds up no other
     return built
+
+
+async def _build(services: Services, metric_id: int) -> str:
+    while True:
+        async with services.database.writing() as session:
+            state = await _step(session, metric_id, services.clock())
+        if state != "more":
+            return state
 
 
 async def build_within(session: Session, metric_ids: Collection[int], *, now: datetime) -> None:
@@ -64,8 +76,8 @@ async def _step(session: Session, metric_id: int, now: datetime) -> str:
             return "more"
         after = None
         await organisation.note_build_progress(session, item.revision.id, index + 1, None)
-    item.metric.revision_id, item.metric.building_revision_id = item.revision.id, None
-    await session.flush()
+    if not await organisation.serve_revision(session, metric_id, item.revision.id):
+        return "more"  # edited again, or built by another worker, since it was looked up
     await evaluate(session, [metric_id], now=now)
     await freeze_due(session, now=now, team_id=item.team.id)
     return "whole"

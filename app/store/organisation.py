@@ -249,6 +249,17 @@ async def metrics_asking(session: AsyncSession, query_digest: str) -> list[int]:
     return list(await session.scalars(query))
 
 
+async def serve_revision(session: AsyncSession, metric_id: int, revision_id: int) -> bool:
+    """Make a revision that was built the metric's current one; False where another one is to be built by now."""
+    served = await session.execute(
+        update(Metric)
+        .where(col(Metric.id) == metric_id, col(Metric.building_revision_id) == revision_id)
+        .values(revision_id=revision_id, building_revision_id=None)
+        .returning(col(Metric.id))
+    )
+    return served.first() is not None
+
+
 async def metrics_to_build(session: AsyncSession) -> list[int]:
     query = select(col(Metric.id)).where(col(Metric.building_revision_id).is_not(None)).order_by(col(Metric.id))
     return list(await session.scalars(query))

@@ -1,14 +1,19 @@
 """A rule edited: a new revision is built from what is stored, while the old one is served."""
 
+import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from app.services import build
 from app.services.build import build_revisions
 from app.services.deliveries import apply_pending
 from app.services.evaluate import extract_part
-from tests.services.story import Story
+from app.store import records
+from tests.services.story import Story, gather
 from tests.services.test_deliveries import FILE, ORDERS, order
 
 EDITED = FILE.replace("record.event == 'approved'\", value", "record.event != 'requested'\", value")
@@ -174,3 +179,46 @@ async def test_a_metric_that_is_new_over_much_that_is_stored_says_that_it_is_bei
     assert (back.value, back.reason) == (None, "it is being built")
     await story.work()
     assert await story.value("back") == 1
+
+
+async def test_a_rule_edited_while_the_last_step_is_on_its_way_is_built_after_it(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready(story)
+    await story.apply(EDITED)
+    edits: list[asyncio.Task[Any]] = []
+    original = records.entities_after
+
+    async def edited_meanwhile(*arguments: Any) -> list[str]:
+        if not edits:
+            edits.append(asyncio.create_task(story.apply(FILE.replace("record.event == 'approved'\", v", 'true", v'))))
+            await asyncio.wait(edits, timeout=0.3)  # it comes through in the middle, if nothing holds it up
+        return await original(*arguments)
+
+    monkeypatch.setattr(records, "entities_after", edited_meanwhile)
+    await gather(build_revisions(story.services))
+    (outcome,) = await gather(*edits)
+    if isinstance(outcome, DBAPIError):  # of two that wait for each other the database lets one try again
+        await story.apply(FILE.replace("record.event == 'approved'\", v", 'true", v'))
+    await story.work()
+    assert await revisions(story) == [1, 2, 3]
+    assert (await story.key_result("spending")).metric.revision == 3
+
+
+async def test_a_metric_that_can_not_be_built_holds_up_no_other(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ready(story)
+    await story.apply(EDITED.replace("event: approved, pick: last", "event: approved, pick: first"))
+    ((first,),) = await story.rows("SELECT min(id) FROM metric WHERE building_revision_id IS NOT NULL")
+
+    async def broken(session, dataset, entities, definition, revision_id, *rest):  # type: ignore[no-untyped-def]
+        ((metric_id,),) = await story.rows("SELECT metric_id FROM metric_revision WHERE id = :id", id=revision_id)
+        if metric_id == first:
+            raise ZeroDivisionError
+        return await extract_part(session, dataset, entities, definition, revision_id, *rest)
+
+    monkeypatch.setattr(build, "extract_part", broken)
+    with capture_logs() as logs:
+        assert await build_revisions(story.services) == 1
+    assert [(log["event"], log["metric"]) for log in logs if log["log_level"] == "error"] == [("build.failed", first)]
+    monkeypatch.undo()
+    assert await build_revisions(story.services) == 1
