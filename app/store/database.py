@@ -1,5 +1,6 @@
 """Opening the database and its transactions, the same way on SQLite and PostgreSQL."""
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -107,6 +108,13 @@ def _create_engine(url: str) -> AsyncEngine:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _roll_back(connection: Any, _: object, __: object) -> None:
+        # A statement that is cancelled loses its connection. Closing that is not enough: SQLite keeps it, with its
+        # transaction and the write lock, for as long as anything refers to one of its cursors, such as a traceback.
+        with contextlib.suppress(Exception):
+            connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: SyncConnection) -> None:

@@ -1,6 +1,7 @@
 """The two kinds of transaction, and which failures mean that the store itself is away."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -70,6 +71,29 @@ async def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(database: 
         await note(database, "second")
         assert list(await session.scalars(text("SELECT action FROM audit"))) == before
     assert await actions(database) == ["first", "second"]
+
+
+async def test_a_writer_that_is_cancelled_anywhere_leaves_no_lock_behind(database: Database) -> None:
+    """Even while its traceback is kept: SQLite holds a closed connection's lock for as long as a cursor lives."""
+    await note(database, "0")
+    spans = random.Random(7)
+    kept = []
+
+    async def write() -> None:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE audit SET actor = 'x'"))
+            await session.execute(text("UPDATE audit SET actor = 'y'"))
+            await session.execute(text("SELECT * FROM audit"))
+
+    for _ in range(60):
+        tasks = [asyncio.create_task(write()) for _ in range(spans.choice([1, 1, 2]))]
+        await asyncio.sleep(spans.random() * 0.006)
+        for task in tasks:
+            task.cancel()
+        kept.append(await asyncio.gather(*tasks, return_exceptions=True))
+        await note(database, "free")
+    assert any(isinstance(outcome, asyncio.CancelledError) for outcomes in kept for outcome in outcomes)
+    assert (await actions(database)).count("free") == 60
 
 
 @pytest.mark.parametrize(
