@@ -12,6 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from app.domain.document import read_yaml
@@ -36,6 +37,9 @@ from connectors.secrets import SecretReference
 from tests.conftest import FakeClock
 from tests.fakes.jira_cloud import JiraCloudFake
 from tests.fakes.jira_issues import SYSTEM_FIELDS, Json, custom_field, issue, status, status_change
+
+#: For tables whose subject is not the store: one database is enough.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 TEAM = "support"
 SECRETS = {"ERP_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "JIRA_TOKEN": "a-jira-token"}

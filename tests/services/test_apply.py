@@ -11,7 +11,7 @@ from app.services import apply as applying
 from app.services.apply import InvalidTeamFile, delete_object, put_object
 from app.services.export import export_team
 from app.services.views import PlanView
-from tests.services.story import TEAM, Story, gather
+from tests.services.story import TEAM, Story, gather, on_sqlite
 from tests.services.test_deliveries import ORDERS
 
 FILE = """
@@ -254,6 +254,7 @@ async def test_an_objective_is_put_without_its_key_results_and_keeps_them(story:
     assert (await story.key_result("cheap")).objective == "support/service"
 
 
+@on_sqlite
 @pytest.mark.parametrize(("name", "if_match"), [("cheap", 7), ("cheap", 0), ("nothing", 1)])
 async def test_another_version_than_the_stored_one_is_refused(story: Story, name: str, if_match: int) -> None:
     await story.apply(FILE)

@@ -13,7 +13,7 @@ from app.services.build import build_revisions
 from app.services.deliveries import apply_pending
 from app.services.evaluate import extract_part
 from app.store import records
-from tests.services.story import Story, gather
+from tests.services.story import Story, gather, on_sqlite
 from tests.services.test_deliveries import FILE, ORDERS, order
 
 EDITED = FILE.replace("record.event == 'approved'\", value", "record.event != 'requested'\", value")
@@ -113,6 +113,7 @@ async def test_an_edit_that_is_taken_back_before_it_was_built_is_no_longer_built
     assert await story.value("spending") == Decimal("127")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "edit",
     [

@@ -12,7 +12,7 @@ from app.services import read
 from app.services.assert_value import assert_value, parse_day
 from app.services.views import SampleView
 from tests.conftest import FakeClock
-from tests.services.story import TEAM, Story
+from tests.services.story import TEAM, Story, on_sqlite
 from tests.services.test_deliveries import FILE as WEBHOOKS
 from tests.services.test_deliveries import order
 
@@ -87,6 +87,7 @@ async def test_an_older_day_told_later_does_not_replace_a_newer_one(story: Story
     assert await story.value("happy", as_of=datetime(2026, 11, 21, 5, 0, tzinfo=UTC)) == 4
 
 
+@on_sqlite
 @pytest.mark.parametrize("day", ["2026-11-23", "2027-01-01"])
 async def test_a_day_to_come_has_no_value_yet(story: Story, day: str) -> None:
     await story.apply(FILE)
@@ -212,6 +213,7 @@ async def test_pages_of_a_list_join_without_a_gap_or_a_double(story: Story) -> N
     assert len(seen) == len(set(seen)) == 24
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
