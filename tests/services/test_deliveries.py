@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from app.services import deliveries
 from app.services.build import build_revisions
 from app.services.deliveries import apply_pending, delivery_views, replay
 from app.services.views import DeliveryView
@@ -138,8 +139,11 @@ async def test_orders_of_arrival_number_of_copies_and_batches_make_no_difference
 async def test_ten_workers_at_once_apply_each_delivery_once(story: Story) -> None:
     await story.apply(FILE)
     await story.send(ORDERS)
-    await gather(*(apply_pending(story.services, limit=3) for _ in range(10)))
-    await story.work()
+    with capture_logs() as logs:
+        looked_at = await gather(*(apply_pending(story.services, limit=3) for _ in range(10)))
+        await story.work()
+    assert {type(outcome) for outcome in looked_at} == {int}
+    assert logs == []
     assert await story.count("event") == await story.count("intake") == len(ORDERS)
     assert await story.value("spending") == Decimal("127")
     doubled = (
@@ -217,6 +221,47 @@ async def test_a_dataset_that_is_new_or_changed_ends_as_if_it_had_always_been_so
     await story.send(ORDERS[5:])
     await story.work()
     assert await state(story) == expected
+
+
+async def test_rules_that_change_between_a_judgement_and_its_writing_are_asked_again(story: Story) -> None:
+    await story.apply(FILE)
+    await story.send(ORDERS)
+    async with story.services.database.reading() as session:
+        batch = await deliveries._load(session, 100)
+    assert batch is not None
+    outcomes, hints = deliveries._judge_all(story.services, batch)
+    await story.apply(FILE.replace("event: body.event}", "event: \"'po.' + body.event\"}"))
+    async with story.services.database.writing() as session:
+        await deliveries._write(session, batch.waiting, outcomes, hints, story.clock())
+    assert {view.outcome for view in await views(story)} == {"pending"}
+    await story.work()
+    assert {row[0] for row in await story.rows("SELECT event FROM event")} == {
+        "po.requested",
+        "po.approved",
+        "po.returned",
+    }
+
+
+async def test_a_baseline_over_pushed_data_waits_for_all_that_is_in_line(story: Story) -> None:
+    await story.apply(FILE.replace("baseline: 1000, target: 100", "baseline: {measure: 2026-Q3}, target: 100"))
+    past = [order(f"P{number}", "approved", 1, 10) | {"at": "2026-08-01T08:00:00Z"} for number in range(5)]
+    await story.send(past)
+    for _ in range(4):
+        assert await apply_pending(story.services, limit=1) == 1
+        assert (await story.key_result("spending")).baseline is None
+    await story.work()
+    assert (await story.key_result("spending")).baseline == 50
+
+
+async def test_a_baseline_waits_for_the_rule_that_it_was_written_with(story: Story) -> None:
+    await story.apply(FILE)
+    await story.send([order("P", "approved", 1, 10) | {"at": "2026-08-01T08:00:00Z"}, order("Q", "returned", 1, 5)])
+    await story.work()
+    edited = FILE.replace("record.event == 'approved'\", value", "record.event == 'nothing'\", value")
+    await story.apply(edited.replace("baseline: 1000, target: 100", "baseline: {measure: 2026-Q3}, target: 100"))
+    assert (await story.key_result("spending")).baseline is None
+    await story.work()
+    assert (await story.key_result("spending")).baseline == 0
 
 
 async def test_a_replay_changes_nothing_that_was_right(story: Story) -> None:
