@@ -48,11 +48,15 @@ class DatasetRules:
             return Rejected("no entity")
         if len(entity) > MAX_NAME:
             return Rejected("the entity's name is too long")
+        if "\0" in entity:
+            raise RuleError("the entity's name holds a NUL character, which no database keeps as text")
         event = self.event.value(data) if self.event is not None else None
         if event is not None and not isinstance(event, str):
             return Rejected("the event's name is not text")
         if event is not None and len(event) > MAX_NAME:
             return Rejected("the event's name is too long")
+        if event is not None and "\0" in event:
+            raise RuleError("the event's name holds a NUL character, which no database keeps as text")
         moment = self._moment(data)
         at = received_at if moment is None else moment
         return Event(

@@ -291,6 +291,11 @@ async def metrics_due(session: AsyncSession, now: datetime, limit: int) -> list[
     return list(await session.scalars(query))
 
 
+async def rest_metric(session: AsyncSession, metric_id: int, until: datetime) -> None:
+    """The clock does not move this metric before then."""
+    await session.execute(update(Metric).where(col(Metric.id) == metric_id).values(next_evaluation_at=until))
+
+
 async def newest_revision(session: AsyncSession, metric_id: int) -> MetricRevision | None:
     query = select(MetricRevision).where(col(MetricRevision.metric_id) == metric_id)
     return (await session.scalars(query.order_by(col(MetricRevision.number).desc()).limit(1))).first()

@@ -19,7 +19,9 @@ _EVENT = ("key", "entity", "at", "event", "body", "headers", "link", "at_is_rece
 
 async def lock_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, Dataset]:
     """Load datasets and hold them until the transaction ends, so that extraction over one dataset has one writer."""
-    query = select(Dataset).where(col(Dataset.id).in_(dataset_ids)).order_by(col(Dataset.id)).with_for_update()
+    # KEY SHARE: rows that refer to a dataset may be written meanwhile, only its own row may not be changed.
+    query = select(Dataset).where(col(Dataset.id).in_(dataset_ids)).order_by(col(Dataset.id))
+    query = query.with_for_update(key_share=True)
     return {dataset.id: dataset for dataset in await session.scalars(query)}
 
 

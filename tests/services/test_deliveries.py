@@ -16,6 +16,7 @@ from app.services import deliveries
 from app.services.build import build_revisions
 from app.services.deliveries import apply_pending, delivery_views, replay
 from app.services.views import DeliveryView
+from app.store import records
 from tests.fakes.hostile import HOSTILE_PARSES
 from tests.services.story import Story, gather
 
@@ -314,19 +315,39 @@ async def test_a_body_that_can_not_be_kept_holds_up_nobody(story: Story) -> None
     assert await story.value("approvals") == 3
 
 
-async def test_a_delivery_that_the_store_refuses_is_buried_and_the_others_are_applied(story: Story) -> None:
-    """PostgreSQL refuses a NUL in text; the boundary does not let one come so far, so a rule makes one here."""
-    nul = FILE.replace("entity: body.po", "entity: \"body.po == 'N' ? 'a\\\\u0000b' : body.po\"")
-    await story.apply(nul)
+NUL_ENTITY = FILE.replace("entity: body.po", "entity: \"body.po == 'N' ? 'a\\\\u0000b' : body.po\"")
+
+
+async def test_a_name_that_no_database_keeps_is_dead_on_both(story: Story) -> None:
+    await story.apply(NUL_ENTITY)
+    await story.send([order("A", "approved", 3, 1), order("N", "approved", 3, 2), order("B", "approved", 3, 4)])
+    await story.work()
+    found = await views(story)
+    assert [view.outcome for view in found] == ["applied", "dead", "applied"]
+    assert "NUL" in (found[1].intakes[0].reason or "")
+    assert await story.value("spending") == 5
+
+
+async def test_a_delivery_that_the_store_refuses_is_buried_and_the_others_are_applied(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = records.append_events
+
+    async def refuses_one(session: Any, rows: Any) -> set[tuple[int, str]]:
+        if any(row["entity"] == "N" for row in rows):
+            raise ValueError("a value that the store does not take")
+        return await append(session, rows)
+
+    monkeypatch.setattr(records, "append_events", refuses_one)
+    await story.apply(FILE)
     await story.send([order("A", "approved", 3, 1), order("N", "approved", 3, 2), order("B", "approved", 3, 4)])
     with capture_logs() as logs:
         await story.work()
     found = await views(story)
-    assert [found[0].outcome, found[2].outcome] == ["applied", "applied"]
-    if story.services.database.dialect == "postgresql":
-        assert (found[1].outcome, found[1].intakes[0].reason) == ("dead", "It could not be applied (DBAPIError).")
-        assert [log["event"] for log in logs] == ["deliveries.batch_failed", "delivery.buried"]
-        assert await story.value("spending") == 5
+    assert [view.outcome for view in found] == ["applied", "dead", "applied"]
+    assert found[1].intakes[0].reason == "It could not be applied (ValueError)."
+    assert [log["event"] for log in logs] == ["deliveries.batch_failed", "delivery.buried"]
+    assert await story.value("spending") == 5
 
 
 async def test_connectors_that_parse_badly_bury_their_deliveries_and_nothing_else(story: Story) -> None:
