@@ -52,6 +52,11 @@ def parse_cycle(name: str, zone: ZoneInfo, fiscal_year_start: int = 1) -> Cycle:
         raise ValueError(f"{name!r} is out of range") from error
 
 
+def dated_cycle(name: str, start: date, end: date, zone: ZoneInfo) -> Cycle:
+    """A cycle of one's own, from one local day up to another."""
+    return Cycle(name, start_of_day(start, zone), start_of_day(end, zone))
+
+
 def current_cycle(now: datetime, zone: ZoneInfo, kind: CycleKind = "quarter", fiscal_year_start: int = 1) -> Cycle:
     """The cycle of a kind that holds the moment; ValueError at the ends of the calendar."""
     months = _MONTHS[kind]

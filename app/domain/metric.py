@@ -19,7 +19,7 @@ from app.domain.scalars import (
     Title,
     one_of,
 )
-from app.domain.shapes import Model, Objection, ToDate, WindowSpec, refuse
+from app.domain.shapes import Model, Objection, Silences, ToDate, WindowSpec, refuse
 
 
 class QuerySource(BaseModel):
@@ -208,6 +208,8 @@ class MetricSpec(Model):
     aggregate: AggregateSpec | None = None
     window: WindowSpec = "now"
     min_samples: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
+    renamed_from: Name | None = None
+    silence: Silences = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> "MetricSpec":

@@ -1,7 +1,8 @@
 """The team file's scalars: names, spans, exact numbers, cycles and bounds, and what to say when one is misspelt."""
 
+import contextlib
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -16,6 +17,7 @@ HOURS_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$"
 REGION_PATTERN = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
 AGGREGATE_PATTERN = r"^(count|sum|avg|median|min|max|last|p[1-9][0-9]?)$"
 CYCLE_PATTERN = r"^[0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$"
+NAMED_CYCLE_PATTERN = r"^([0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?|[a-z][a-z0-9_]{0,62})$"
 CHANGE_PATTERN = r"^[+-][0-9]{1,15}(\.[0-9]{1,10})?%?$"
 BOUND_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?$"
 STEP_PATTERN = r"^[A-Za-z0-9\u00C0-\uFFFD][^/\x00-\x1F\x7F]{0,98}$"
@@ -29,6 +31,8 @@ PATTERN_MEANINGS = {
     AGGREGATE_PATTERN: "an aggregate is count, sum, avg, median, min, max, last, a percentile such as p90, "
     "or {distinct: …}",
     CYCLE_PATTERN: "a cycle is a year, half, quarter or month: 2026, 2026-H1, 2026-Q4 or 2026-11",
+    NAMED_CYCLE_PATTERN: "a cycle is a year, half, quarter or month (2026, 2026-H1, 2026-Q4, 2026-11), or the name of "
+    "one of your own",
     CHANGE_PATTERN: "a change is signed: -25% or +3",
     BOUND_PATTERN: "a bound is expected, such as >= 99.9",
     STEP_PATTERN: "a name of at most 99 characters is expected that starts with a letter or digit and has no /",
@@ -126,11 +130,31 @@ def _signed(value: object) -> object:
 CycleName = Annotated[
     str,
     BeforeValidator(_year_as_text),
-    StringConstraints(pattern=CYCLE_PATTERN),
+    StringConstraints(pattern=NAMED_CYCLE_PATTERN),
     WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": CYCLE_PATTERN}, {"type": "integer", "minimum": 1000, "maximum": 9999}]}
+        {
+            "anyOf": [
+                {"type": "string", "pattern": NAMED_CYCLE_PATTERN},
+                {"type": "integer", "minimum": 1000, "maximum": 9999},
+            ]
+        }
     ),
 ]
+"""`2026-Q4`, or the name of a cycle that the team or the organisation dates itself."""
+
+
+def _iso_date(value: object) -> object:
+    """Numbers are no dates, though pydantic would take them for seconds."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        with contextlib.suppress(ValueError):
+            return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise PydanticCustomError("date", "a date is expected, such as 2026-11-30")
+
+
+LocalDate = Annotated[date, BeforeValidator(_iso_date)]
+"""A day in the team's timezone."""
 ChangeText = Annotated[
     str,
     BeforeValidator(_signed),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict, Tag
 from pydantic_core import PydanticCustomError
 
-from app.domain.scalars import DurationText, Expression, HoursText, Name, RegionText, one_of, parse_timedelta
+from app.domain.scalars import DurationText, Expression, HoursText, Name, RegionText, Text, one_of, parse_timedelta
 
 
 class Model(BaseModel):
@@ -27,6 +27,10 @@ def refuse(objections: list[Objection]) -> None:
     """Raise the first objection; the error's context holds them all, for those who report every problem at once."""
     if objections:
         raise PydanticCustomError(objections[0].code, objections[0].message, {"objections": objections})
+
+
+Silences: TypeAlias = dict[Name, Text]
+"""Warnings of the linter that do not apply here: its code, and the reason why not."""
 
 
 # --- where and when --------------------------------------------------------------------------------------------------

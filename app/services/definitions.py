@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from app.domain.calendar import BusinessCalendar, business_calendar
-from app.domain.cycle import Cycle, parse_cycle
+from app.domain.cycle import Cycle, dated_cycle, parse_cycle
 from app.domain.durations import wall_seconds
 from app.domain.extract import PartExtraction, compile_part
 from app.domain.language import (
@@ -27,6 +27,9 @@ from app.domain.language import (
 from app.domain.window import TimeSpan, next_edge, resolve
 from app.store.rollup_rules import Rule
 from app.store.tables import MetricRevision, Team
+
+#: What a metric says of itself that does not change its numbers.
+_UNMEASURED = ("title", "description", "renamed_from", "silence")
 
 
 def dump(model: BaseModel) -> dict[str, Any]:
@@ -66,8 +69,12 @@ def split_reference(reference: str, team: str) -> tuple[str, str]:
 
 
 def team_cycle(team: Team, name: str) -> Cycle:
-    """A cycle of the team, in its timezone."""
-    return parse_cycle(name, team_zone(team))
+    """A cycle of the team, in its timezone: of the calendar with the organisation's fiscal year, or one that the team
+    or the organisation dates itself; ValueError for any other."""
+    own = team.spec.get("cycles", {}).get(name) or team.inherited.get("cycles", {}).get(name)
+    if own is not None:
+        return dated_cycle(name, date.fromisoformat(own["start"]), date.fromisoformat(own["end"]), team_zone(team))
+    return parse_cycle(name, team_zone(team), team.inherited.get("fiscal_year_start", 1))
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,7 @@ def revision_definition(spec: MetricSpec, team: dict[str, Any], datasets: dict[s
         if isinstance(source, DatasetSource)
     }
     return {
-        "metric": {key: value for key, value in dump(spec).items() if key not in ("title", "description")},
+        "metric": {key: value for key, value in dump(spec).items() if key not in _UNMEASURED},
         "timezone": team.get("timezone", "UTC"),
         "calendar": team.get("calendar", {}),
         "datasets": used,

@@ -5,11 +5,23 @@ from typing import Any
 
 import yaml
 
+from app.services.reconcile import TEAM_KEYS
 from app.store import organisation
 from app.store.database import Session
 
 HEADER = "# yaml-language-server: $schema=krsync.schema.json\n"
-_NUMBERS = ("baseline", "target", "weight")
+_NUMBERS = (
+    "baseline",
+    "target",
+    "weight",
+    "value",
+    "progress",
+    "on_track",
+    "behind",
+    "on_track_points",
+    "behind_points",
+)
+_NESTED = ("guardrails", "checkpoints", "contributes_to")
 
 
 async def team_value(session: Session, team: str) -> dict[str, Any] | None:
@@ -19,7 +31,7 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
         return None
     rows = await organisation.load_team(session, found)
     tree: dict[str, Any] = {"version": 1, "team": found.name}
-    tree.update({key: found.spec[key] for key in ("title", "parent", "timezone", "calendar") if key in found.spec})
+    tree.update({key: found.spec[key] for key in TEAM_KEYS if key in found.spec})
     connections = {name: {"connector": row.connector} | row.spec for name, row in rows.connections.items()}
     datasets = {name: row.spec for name, row in rows.datasets.items()}
     metrics = {name: _with_weights(row.spec) for name, row in rows.metrics.items()}
@@ -30,7 +42,7 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
             for key_result in rows.key_results.values()
             if key_result.objective_id == objective.id
         }
-        objectives[name] = objective.spec | ({"key_results": key_results} if key_results else {})
+        objectives[name] = _with_numbers(objective.spec) | ({"key_results": key_results} if key_results else {})
     sections = {"connections": connections, "datasets": datasets, "metrics": metrics, "objectives": objectives}
     return tree | {key: section for key, section in sections.items() if section}
 
@@ -39,8 +51,10 @@ def _with_numbers(spec: dict[str, Any]) -> dict[str, Any]:
     """Stored decimals are strings, to keep their digits; in the file they are numbers, with the same digits."""
     written: dict[str, Any] = {}
     for key, value in spec.items():
-        if key == "guardrails":
-            written[key] = [_with_numbers(guardrail) for guardrail in value]
+        if key in _NESTED:
+            written[key] = [_with_numbers(item) if isinstance(item, dict) else item for item in value]
+        elif key == "preset" and isinstance(value, dict):
+            written[key] = _with_numbers(value)
         else:
             written[key] = Decimal(value) if key in _NUMBERS and isinstance(value, str) else value
     return written

@@ -17,6 +17,9 @@ from app.store.database import Session
 from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, Team
 from connectors.contract import Connector
 
+#: What a team's own row holds of its file.
+TEAM_KEYS = ("title", "parent", "timezone", "calendar", "private", "preset", "cycles", "silence")
+
 
 class Touched(Protocol):
     """The one object that a caller put or deleted through the API."""
@@ -105,9 +108,7 @@ class _Reconciliation:
     # --- each kind ---------------------------------------------------------------------------------------------------
 
     async def _team(self) -> Team:
-        spec = {
-            key: value for key, value in dump(self._file).items() if key in ("title", "parent", "timezone", "calendar")
-        }
+        spec = {key: value for key, value in dump(self._file).items() if key in TEAM_KEYS}
         team = await organisation.lock_team(self._session, self._file.team)
         if team is None:
             new = self._new("team", self._file.team)

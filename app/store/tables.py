@@ -54,10 +54,24 @@ class Team(SQLModel, table=True):
     id: int = _id()
     name: str = Field(sa_column=Column(Text, nullable=False, unique=True))
     spec: dict[str, Any] = _json()
+    inherited: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(ExactJson, nullable=False, server_default="{}")
+    )
     managed_by: str = _text()
     version: int = 1
     created_at: datetime = _moment()
     updated_at: datetime = _moment()
+
+
+class Organisation(SQLModel, table=True):
+    """What holds for every team: one row. Teams carry a copy of what they need of it (`team.inherited`)."""
+
+    __tablename__ = "organisation"
+    id: int = _id()
+    spec: dict[str, Any] = _json()
+    version: int = 1
+    updated_at: datetime = _moment()
+    updated_by: str = _text()
 
 
 class Connection(SQLModel, table=True):
@@ -212,6 +226,96 @@ class FrozenBaseline(SQLModel, table=True):
     value: Decimal = Field(sa_column=Column(Exact, nullable=False))
     evidence: dict[str, Any] = _json()
     frozen_at: datetime = _moment()
+
+
+# --- what people say, and what a cycle ended with --------------------------------------------------------------------
+
+
+class CheckIn(SQLModel, table=True):
+    """A person's word on a key result: a note, how confident they are (0 to 1), what blocks it."""
+
+    __tablename__ = "check_in"
+    __table_args__ = (Index("ix_check_in_key_result", "key_result_id", "at"),)
+    id: int = _id()
+    key_result_id: int = _ref("key_result")
+    at: datetime = _moment()
+    author: str = _text()
+    note: str | None = _text(null=True)
+    confidence: Decimal | None = _exact()
+    blockers: list[str] = _json()
+    value: Decimal | None = _exact()
+
+
+class KeyResultTerms(SQLModel, table=True):
+    """The target, baseline and guardrails of a key result from a moment on: past points keep theirs."""
+
+    __tablename__ = "key_result_terms"
+    __table_args__ = (Index("ix_key_result_terms_key_result", "key_result_id", "since"),)
+    id: int = _id()
+    key_result_id: int = _ref("key_result")
+    since: datetime = _moment()
+    spec: dict[str, Any] = _json()
+    author: str = _text()
+
+
+class CycleClose(SQLModel, table=True):
+    """A team's cycle, sealed: `digest` covers the sealed key results. Reopened: who, when and why; the row stays."""
+
+    __tablename__ = "cycle_close"
+    __table_args__ = (Index("ix_cycle_close_team", "team_id", "cycle"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    cycle: str = _text()
+    closed_at: datetime = _moment()
+    closed_by: str = _text()
+    note: str | None = _text(null=True)
+    digest: str = _text()
+    objectives: list[Any] = _json()
+    reopened_at: datetime | None = _moment(null=True)
+    reopened_by: str | None = _text(null=True)
+    reopened_because: str | None = _text(null=True)
+
+
+class SealedKeyResult(SQLModel, table=True):
+    """A key result as its cycle was closed: the view that was served, its evidence, and its grade."""
+
+    __tablename__ = "sealed_key_result"
+    __table_args__ = (Index("ix_sealed_key_result_key_result", "key_result_id"),)
+    id: int = _id()
+    close_id: int = _ref("cycle_close", index=True)
+    key_result_id: int = _ref("key_result")
+    view: dict[str, Any] = _json()
+    evidence: dict[str, Any] = _json()
+    value: Decimal | None = _exact()
+    recommended: dict[str, Any] = _json()
+    grade: dict[str, Any] | None = _json(null=True)
+    graded_by: str | None = _text(null=True)
+    grade_note: str | None = _text(null=True)
+
+
+class Restatement(SQLModel, table=True):
+    """What a sealed value would be now: data came late, or a rule changed. The sealed one stays."""
+
+    __tablename__ = "restatement"
+    id: int = _id()
+    sealed_id: int = _ref("sealed_key_result", index=True)
+    at: datetime = _moment()
+    value_before: Decimal | None = _exact()
+    value_now: Decimal | None = _exact()
+    reason: str = _text()
+
+
+class HealthCheck(SQLModel, table=True):
+    """A health check of a team's cycle, as it was made."""
+
+    __tablename__ = "health_check"
+    __table_args__ = (Index("ix_health_check_team", "team_id", "cycle", "made_at"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    cycle: str = _text()
+    made_at: datetime = _moment()
+    made_by: str = _text()
+    report: dict[str, Any] = _json()
 
 
 # --- what came in ----------------------------------------------------------------------------------------------------
@@ -403,7 +507,9 @@ class Measurement(SQLModel, table=True):
 
 
 class AssertedValue(SQLModel, table=True):
-    """A value that a person or a script asserts for a local day of a manual metric; the newest of a day counts."""
+    """A value that a person or a script asserts for a local day of a manual metric; the newest of a day counts.
+
+    An override stands for an automated metric's value until that changes from what it was (`overridden_sample_id`)."""
 
     __tablename__ = "asserted_value"
     __table_args__ = (Index("ix_asserted_value_metric", "metric_id", "effective_at"),)
@@ -416,6 +522,9 @@ class AssertedValue(SQLModel, table=True):
     link: str | None = _text(null=True)
     author: str = _text()
     recorded_at: datetime = _moment()
+    is_override: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    overridden_sample_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    expired_at: datetime | None = _moment(null=True)
 
 
 class MilestoneTick(SQLModel, table=True):
@@ -551,6 +660,7 @@ class Audit(SQLModel, table=True):
     object_id: str = _text()
     before: Any = _json(null=True)
     after: Any = _json(null=True)
+    reason: str | None = _text(null=True)
 
 
 class IdempotencyKey(SQLModel, table=True):

@@ -55,6 +55,8 @@ def _check_head(context: Context, head: dict[str, JsonValue], known: KnownNames 
     problems = context.problems
     if isinstance(team := head.get("team"), str):
         context.team = team
+    if isinstance(cycles := head.get("cycles"), dict):
+        context.cycles = frozenset(str(name) for name in cycles)
     validated(TeamFile, head, (), problems, more_keys=_SECTIONS)
     zone = head.get("timezone")
     if isinstance(zone, str) and zone:

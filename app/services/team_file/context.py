@@ -56,12 +56,13 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class KnownNames:
     """What other teams have, by name: `teams`, `objectives` as `team/name`, the unit of each metric and what each
-    formula reads, all by `team/name`."""
+    formula reads, all by `team/name`; and the cycles that the organisation dates itself."""
 
     teams: frozenset[str] = frozenset()
     objectives: frozenset[str] = frozenset()
     metrics: Mapping[str, str] = field(default_factory=dict)
     formulas: Mapping[str, Collection[str]] = field(default_factory=dict)
+    cycles: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Context:
     known: KnownNames | None = None
     problems: Problems = field(default_factory=Problems)
     team: str | None = None
+    cycles: frozenset[str] = frozenset()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     connections: Section[ConnectionSpec] = field(default_factory=lambda: Section("connection"))
     datasets: Section[DatasetSpec] = field(default_factory=lambda: Section("dataset"))

@@ -23,9 +23,6 @@ def check_objectives(context: Context, raw: JsonValue, known: KnownNames | None)
         rest = unsupported.objective(value, path, context.problems)
         if isinstance(rest, dict):
             _check_key_results(context, rest.pop("key_results", {}), (*path, "key_results"), key_results)
-            if _is_named_cycle(rest.get("cycle")):
-                context.problems.not_supported((*path, "cycle"), "cycles of your own are")
-                rest["cycle"] = "2026"
         spec = validated(ObjectiveSpec, rest, path, context.problems, more_keys=("key_results",))
         if spec is not None:
             _check_cycle(context, spec.cycle, (*path, "cycle"))
@@ -33,11 +30,14 @@ def check_objectives(context: Context, raw: JsonValue, known: KnownNames | None)
     _check_circles(context, supports)
 
 
-def _is_named_cycle(cycle: JsonValue) -> bool:
-    return isinstance(cycle, dict) or (isinstance(cycle, str) and cycle[:1].isalpha())
-
-
 def _check_cycle(context: Context, name: str, path: Path) -> None:
+    if name[:1].isalpha():
+        own = context.cycles | (context.known.cycles if context.known is not None else frozenset())
+        if name not in own:
+            message = f"there is no cycle {shown(name)}: 2026-Q4, 2026-H1, 2026, 2026-11 or one of your own is expected"
+            suggestion = context.problems.suggest(name, sorted(own))
+            context.problems.add(path, "unknown_name", message, suggestion=suggestion)
+        return
     try:
         parse_cycle(name, context.zone)
     except ValueError:
