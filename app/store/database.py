@@ -1,5 +1,6 @@
 """Opening the database and its transactions, the same way on SQLite and PostgreSQL."""
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import await_only
 
 #: A transaction, as the layers above pass it on: they never look into it.
 Session = AsyncSession
@@ -26,6 +28,9 @@ _AWAY_STATES = ("08", "40", "53", "57P")
 
 #: SQLite below this can corrupt a WAL database under rare races (fixed in 3.51.3, 3.50.7 and 3.44.6).
 _SAFE_SQLITE = ((3, 44, 6), (3, 45, 0), (3, 50, 7), (3, 51, 0), (3, 51, 3))
+
+
+_WAL_ATTEMPTS = 250
 
 
 def sqlite_has_wal_bug(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
@@ -87,6 +92,19 @@ class Database:
         await self.engine.dispose()
 
 
+def _use_wal(cursor: Any) -> None:
+    """Switch the file to WAL. Where several processes open a new file at once, SQLite tells those that come second
+    that it is locked without waiting: each would wait for the other."""
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            await_only(asyncio.sleep(0.02))
+
+
 def _create_engine(url: str) -> AsyncEngine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_async_engine(
@@ -98,10 +116,10 @@ def _create_engine(url: str) -> AsyncEngine:
     def _configure(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we emit BEGIN ourselves
         cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=15000")
+        _use_wal(cursor)
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",
-            "busy_timeout=15000",
             "foreign_keys=ON",
             "temp_store=MEMORY",
             "cache_size=-32000",
