@@ -1,0 +1,26 @@
+"""Key results, objectives and metrics as readers get them: rows from the store, judged by pure functions at `now`."""
+
+from app.services.read.histories import key_result_history, metric_history, sample_view
+from app.services.read.judged import Judged
+from app.services.read.judging import judge_rows
+from app.services.read.key_results import KeyResultQuery, get_key_result, judged_key_result, list_key_results
+from app.services.read.metrics import get_metric, list_metrics
+from app.services.read.shown import cycle_view, freshness_view, number, target_rule
+
+__all__ = [
+    "Judged",
+    "KeyResultQuery",
+    "cycle_view",
+    "freshness_view",
+    "get_key_result",
+    "get_metric",
+    "judge_rows",
+    "judged_key_result",
+    "key_result_history",
+    "list_key_results",
+    "list_metrics",
+    "metric_history",
+    "number",
+    "sample_view",
+    "target_rule",
+]

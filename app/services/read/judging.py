@@ -1,0 +1,109 @@
+"""Rows from the store, judged at a moment.
+
+Now is the fast way: the stored current samples, one query for the list. Another moment (`as_of`, `known_at`, or a cycle
+that has ended) is computed from facts and measurements, metric by metric.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from app.services.definitions import definition_of, split_reference, team_cycle
+from app.services.evaluate import Computed, compute
+from app.services.formula_sources import formula_sources
+from app.services.input_graph import needs_cycle
+from app.services.read.judged import Judged, judged_row
+from app.store import organisation, samples
+from app.store.database import Session
+from app.store.organisation import KeyResultRow, RevisedMetric
+from app.store.tables import Team
+
+_JUST_BEFORE = timedelta(microseconds=1)
+
+
+async def judge_rows(
+    session: Session,
+    rows: Sequence[KeyResultRow],
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+) -> list[Judged]:
+    """Judge rows at `as_of` (None: now) as known at `known_at` (None: now)."""
+    baselines = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
+    guarded = await _guardrail_values(session, rows, now=now, as_of=as_of, known_at=known_at)
+    formulas = await formula_sources(
+        session,
+        [
+            RevisedMetric(row.metric, row.revision, row.metric_team, {})
+            for row in rows
+            if row.revision is not None and definition_of(row.revision).spec.formula is not None
+        ],
+    )
+    judged = []
+    for row in rows:
+        cycle = team_cycle(row.team, row.key_result.cycle)
+        moment = as_of or now
+        computed: Computed | None = None
+        if as_of is not None or known_at is not None or now >= cycle.end:
+            moment = min(moment, cycle.end)
+            computed = await _computed_at(session, row, min(moment, cycle.end - _JUST_BEFORE), known_at)
+        judged.append(judged_row(row, computed, baselines, guarded, formulas, moment=moment, now=now))
+    return judged
+
+
+async def _computed_at(
+    session: Session, row: KeyResultRow, as_of: datetime, known_at: datetime | None
+) -> Computed | None:
+    revised = await organisation.revised_metrics(session, [row.metric.id])
+    item = revised.get(row.metric.id)
+    if item is None:
+        return None
+    if known_at is not None:
+        # What was known then was known under the rule in force then.
+        revision = await organisation.revision_at(session, row.metric.id, known_at)
+        if revision is not None and revision.id != item.revision.id:
+            item = await organisation.with_revision(session, item, revision)
+    cycle = row.key_result.cycle if await needs_cycle(session, item) else ""
+    return await compute(session, item, cycle=cycle, as_of=as_of, known_at=known_at)
+
+
+async def _guardrail_values(
+    session: Session,
+    rows: Sequence[KeyResultRow],
+    *,
+    now: datetime,
+    as_of: datetime | None,
+    known_at: datetime | None,
+) -> dict[tuple[int, str, str], tuple[Decimal | None, str | None]]:
+    """(value, why it is unknown) of guardrails' metrics, by (team, metric, cycle)."""
+    wanted: dict[tuple[int, str, str], Team] = {}
+    named: dict[tuple[int, str], tuple[str, str]] = {}
+    for row in rows:
+        for guardrail in row.key_result.spec.get("guardrails", ()):
+            wanted[(row.team.id, guardrail["metric"], row.key_result.cycle)] = row.team
+            named[(row.team.id, guardrail["metric"])] = split_reference(guardrail["metric"], row.team.name)
+    if not wanted:
+        return {}
+    metrics = await organisation.metrics_named(session, set(named.values()))
+    revised = await organisation.revised_metrics(session, [metric.id for metric in metrics.values()])
+    current = await samples.current_samples(session, [metric.id for metric in metrics.values()])
+    values: dict[tuple[int, str, str], tuple[Decimal | None, str | None]] = {}
+    for (team_id, name, cycle), team in wanted.items():
+        metric = metrics.get(named[(team_id, name)])
+        item = None if metric is None else revised.get(metric.id)
+        if metric is None or item is None:
+            values[(team_id, name, cycle)] = (None, "it is being built")
+            continue
+        asked = cycle if await needs_cycle(session, item) else ""
+        end = team_cycle(team, cycle).end
+        if as_of is not None or known_at is not None or now >= end:
+            moment = min(as_of or now, end - _JUST_BEFORE)
+            computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
+            values[(team_id, name, cycle)] = (computed.value, computed.reason)
+        else:
+            sample = current.get((metric.id, asked))
+            values[(team_id, name, cycle)] = (
+                (None, "it has no value yet") if sample is None else (sample.value, sample.reason)
+            )
+    return values

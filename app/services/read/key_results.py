@@ -1,0 +1,117 @@
+"""Key results as readers get them: a page of them, or one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.domain.judgement import KeyResultStatus
+from app.services.read.judged import Judged
+from app.services.read.judging import judge_rows
+from app.services.views import (
+    KeyResultView,
+)
+from app.store import organisation
+from app.store.database import Session
+from app.store.organisation import KeyResultFilter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyResultQuery:
+    """What to list. `as_of` is true at, `known_at` recorded by; `after` the (team, name, cycle) to go on after."""
+
+    team: str | None = None
+    cycle: str | None = None
+    objective: str | None = None
+    status: KeyResultStatus | None = None
+    freshness: Literal["fresh", "stale", "no_data", "error"] | None = None
+    owner: str | None = None
+    kind: Literal["committed", "aspirational"] | None = None
+    metric: str | None = None
+    q: str | None = None
+    as_of: datetime | None = None
+    known_at: datetime | None = None
+    after: tuple[str, str, str] | None = None
+    limit: int = 100
+
+
+async def list_key_results(
+    session: Session, query: KeyResultQuery, *, now: datetime
+) -> tuple[list[KeyResultView], tuple[str, str, str] | None]:
+    """A page of key results and where the next one starts (None: this was the last)."""
+    objective_team, objective = _split(query.objective)
+    metric_team, metric = _split(query.metric)
+    teams = {name for name in (query.team, objective_team) if name is not None}
+    if len(teams) > 1:
+        return [], None
+    wanted = KeyResultFilter(
+        team=next(iter(teams), None),
+        cycle=query.cycle,
+        objective=objective,
+        metric=metric,
+        metric_team=metric_team,
+        after=query.after,
+        current_only=query.cycle is None,
+    )
+    rows = await organisation.key_result_rows(session, wanted)
+    found: list[KeyResultView] = []
+    judged = await judge_rows(session, rows, now=now, as_of=query.as_of, known_at=query.known_at)
+    for index, item in enumerate(judged):
+        if not _matches(query, item.view):
+            continue
+        found.append(item.view)
+        if len(found) == query.limit:
+            last = item.row
+            is_more = any(_matches(query, later.view) for later in judged[index + 1 :])
+            place = (last.team.name, last.key_result.name, last.key_result.cycle)
+            return found, place if is_more else None
+    return found, None
+
+
+def _split(reference: str | None) -> tuple[str | None, str | None]:
+    if reference is None:
+        return None, None
+    team, slash, name = reference.partition("/")
+    return (team, name) if slash else (None, team)
+
+
+def _matches(query: KeyResultQuery, view: KeyResultView) -> bool:
+    words = query.q.casefold() if query.q else None
+    return (
+        (query.status is None or view.status == query.status)
+        and (query.freshness is None or view.freshness.level == query.freshness)
+        and (query.owner is None or view.owner == query.owner)
+        and (query.kind is None or view.kind == query.kind)
+        and (words is None or words in view.id.casefold() or words in view.title.casefold())
+    )
+
+
+async def get_key_result(
+    session: Session,
+    team: str,
+    name: str,
+    *,
+    now: datetime,
+    cycle: str | None = None,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+) -> KeyResultView | None:
+    """One key result: its current instance, or that of a cycle."""
+    judged = await judged_key_result(session, team, name, now=now, cycle=cycle, as_of=as_of, known_at=known_at)
+    return None if judged is None else judged.view
+
+
+async def judged_key_result(
+    session: Session,
+    team: str,
+    name: str,
+    *,
+    now: datetime,
+    cycle: str | None = None,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+) -> Judged | None:
+    """One key result with what was judged."""
+    wanted = KeyResultFilter(team=team, name=name, cycle=cycle, current_only=cycle is None)
+    rows = await organisation.key_result_rows(session, wanted)
+    judged = await judge_rows(session, rows[:1], now=now, as_of=as_of, known_at=known_at)
+    return judged[0] if judged else None

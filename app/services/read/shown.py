@@ -1,0 +1,55 @@
+"""How values are shown to readers."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from app.domain.cycle import Cycle
+from app.domain.judgement import Judgement
+from app.domain.language import Change, Maintain
+from app.services.definitions import dump, team_zone
+from app.services.evaluate import Computed
+from app.services.views import (
+    ComplianceView,
+    CycleView,
+    FreshnessView,
+)
+from app.store.tables import Sample, Team
+
+
+def coverage_of(value: Sample | Computed | None) -> float | None:
+    return None if value is None or value.coverage is None else float(value.coverage)
+
+
+def compliance_view(judgement: Judgement) -> ComplianceView | None:
+    kept = judgement.compliance
+    return None if kept is None else ComplianceView(bound=kept.bound, holds=kept.holds, remaining=kept.margin)
+
+
+def title_of(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def number(share: Fraction | None) -> float | None:
+    """A ratio as JSON carries it: the nearest double of the exact fraction, made only after every decision."""
+    return None if share is None else share.numerator / share.denominator
+
+
+def cycle_view(cycle: Cycle, team: Team) -> CycleView:
+    """A cycle in the team's local days."""
+    zone = team_zone(team)
+    return CycleView(name=cycle.name, start=cycle.start.astimezone(zone).date(), end=cycle.end.astimezone(zone).date())
+
+
+def target_rule(target: Decimal | Change | Maintain) -> dict[str, Any]:
+    """The target as it was defined."""
+    return {"value": format(target, "f")} if isinstance(target, Decimal) else dump(target)
+
+
+def freshness_view(freshness: Any) -> FreshnessView:
+    return FreshnessView(
+        level=freshness.level,
+        age_seconds=freshness.age_seconds,
+        fresh_within_seconds=freshness.fresh_within_seconds,
+        reason=freshness.reason,
+    )

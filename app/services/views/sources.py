@@ -1,0 +1,79 @@
+"""Where numbers come from: datasets, connections, runs, deliveries."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.services.views.shared import View
+
+
+class DatasetView(View):
+    id: str
+    connection: str
+    shape: Literal["events", "entities"]
+    definition: dict[str, Any]
+    records: int
+    managed_by: Literal["file", "api"]
+    version: int
+
+
+class RecordView(View):
+    entity: str
+    name: str
+    at: datetime | None
+    event: str | None = None
+    fields: Any
+    link: str | None
+    is_deleted: bool = False
+
+
+class ConnectionView(View):
+    """A configured connector. Secrets appear as references only; `hook_url` is what to paste into the tool."""
+
+    id: str
+    connector: str
+    definition: dict[str, Any]
+    health: Literal["ok", "waiting", "failing", "paused"]
+    reason: str | None
+    last_success_at: datetime | None
+    last_delivery_at: datetime | None
+    next_due_at: datetime | None
+    hook_url: str | None
+    deliveries: dict[str, int] = Field(default_factory=dict)
+    managed_by: Literal["file", "api"]
+    version: int
+
+
+class RunView(View):
+    id: int
+    plan: int
+    connection: str
+    dataset: str | None
+    is_full: bool
+    outcome: Literal["running", "succeeded", "failed", "crashed", "superseded"]
+    started_at: datetime
+    finished_at: datetime | None
+    duration_seconds: float | None
+    calls: int
+    records: int
+    changed: int
+    error_code: str | None
+    error: str | None
+
+
+class IntakeView(View):
+    dataset: str
+    outcome: Literal["applied", "ignored", "dead"]
+    reason: str | None
+
+
+class DeliveryView(View):
+    id: int
+    connection: str
+    received_at: datetime
+    dedupe_key: str
+    size: int
+    outcome: Literal["pending", "applied", "ignored", "dead"]
+    conflicts: int
+    intakes: list[IntakeView]
