@@ -1,31 +1,23 @@
 """The judgement of a key result at a moment: pure, computed on read, never stored."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from app.domain.freshness import Freshness, freshness
 from app.domain.guardrail import Guardrail, GuardrailStanding, breached, guardrail_standing
 from app.domain.language import Change, Maintain
-from app.domain.pace import expected_progress
+from app.domain.pace import LINEAR, Pace, expected_progress
 from app.domain.progress import Compliance, compliance, progress, projected_value, resolve_target
+from app.domain.status import DEFAULT_PRESET, Headline, KeyResultStatus, Lifecycle, StatusPreset
+from app.domain.status import headline as headline_of
 from app.domain.window import TimeSpan
 
-KeyResultStatus: TypeAlias = Literal["not_started", "on_track", "behind", "at_risk", "met", "missed", "void", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class StatusPreset:
-    """The parts of the expected progress from which a key result is on track, or merely behind."""
-
-    on_track: Fraction = Fraction(95, 100)
-    behind: Fraction = Fraction(85, 100)
-
+__all__ = ["Judgement", "KeyResultStatus", "Standing", "StatusPreset", "headline", "judge"]
 
 _UNPROJECTED = "less than a tenth of the window has passed: too early to project its end"
-DEFAULT_PRESET = StatusPreset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +26,8 @@ class Standing:
 
     `window` is the resolved span of its metric and `is_cumulative` says that the value is a count or sum that grows
     over it. `last_success_at` and `failing_reason` are those of the source. A closed key result is judged as at the
-    cycle's end, whatever the moment.
+    cycle's end, whatever the moment. `pace` None says that what is expected can not be told yet. `paused` and `dropped`
+    are the reasons why it is.
     """
 
     target_rule: Decimal | Change | Maintain
@@ -51,7 +44,10 @@ class Standing:
     failing_reason: str | None = None
     guardrails: tuple[Guardrail, ...] = ()
     is_closed: bool = False
-    preset: StatusPreset = field(default=DEFAULT_PRESET)
+    preset: StatusPreset = DEFAULT_PRESET
+    pace: Pace | None = LINEAR
+    paused: str | None = None
+    dropped: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +57,9 @@ class Judgement:
     Progress is a fraction, unclamped, 1 at the target; it and the expected progress are None for a bound to hold,
     which has `compliance` instead. `projected_value` is given where the projection is what is judged. `reason` explains
     an unknown or void status, or names the guardrails that do not hold.
+
+    What is paused or dropped keeps its numbers, but no status: `unknown`, with the lifecycle and its reason. It does
+    not weigh in the objective.
     """
 
     target: Decimal | None
@@ -72,12 +71,14 @@ class Judgement:
     compliance: Compliance | None
     guardrails: tuple[GuardrailStanding, ...]
     reason: str | None
+    lifecycle: Lifecycle = "active"
 
 
 def judge(standing: Standing, now: datetime) -> Judgement:
     """The judgement at a moment; ValueError for a cycle without bounds."""
-    expected = expected_progress(standing.cycle, now)
-    has_ended = standing.is_closed or expected == 1
+    linear = expected_progress(standing.cycle, now)
+    has_ended = standing.is_closed or linear == 1
+    expected = _expected(standing, now, linear, has_ended=has_ended)
     target = resolve_target(standing.target_rule, standing.baseline)
     guardrails = tuple(guardrail_standing(guardrail) for guardrail in standing.guardrails)
 
@@ -106,8 +107,12 @@ def judge(standing: Standing, now: datetime) -> Judgement:
             reason = _UNPROJECTED if standing.window is not None else "there is no window to project to the end of"
         else:
             reached = progress(judged, standing.baseline, target)
-        if reached is not None:
-            status = _reached_status(reached, expected, standing.preset, has_ended=has_ended, is_projected=is_projected)
+        if reached is not None and expected is None and reached < 1:
+            reason = "what is expected by now is not known"
+        elif reached is not None:
+            status = _reached_status(
+                reached, expected or Fraction(0), standing.preset, has_ended=has_ended, is_projected=is_projected
+            )
 
     if not has_ended and standing.cycle.start is not None and now < standing.cycle.start:
         status, reason = "not_started", None
@@ -116,14 +121,10 @@ def judge(standing: Standing, now: datetime) -> Judgement:
         reason = "; ".join(f"guardrail {item.metric}: {item.reason}" for item in broken)
         if status == "met":
             status = "void"
-    return Judgement(
+    judgement = Judgement(
         target=target,
         progress=reached,
-        expected_progress=None
-        if isinstance(standing.target_rule, Maintain)
-        else Fraction(1)
-        if has_ended
-        else expected,
+        expected_progress=expected,
         status=status,
         freshness=_freshness(standing, now),
         projected_value=projected,
@@ -131,6 +132,26 @@ def judge(standing: Standing, now: datetime) -> Judgement:
         guardrails=guardrails,
         reason=reason,
     )
+    if standing.dropped is not None:
+        return replace(judgement, status="unknown", lifecycle="dropped", reason=f"dropped: {standing.dropped}")
+    if standing.paused is not None:
+        return replace(judgement, status="unknown", lifecycle="paused", reason=f"paused: {standing.paused}")
+    return judgement
+
+
+def headline(judgement: Judgement) -> Headline:
+    """The one word where only one is shown: silence outranks status, and is never green."""
+    return headline_of(judgement.status, judgement.freshness.level, judgement.lifecycle)
+
+
+def _expected(standing: Standing, now: datetime, linear: Fraction, *, has_ended: bool) -> Fraction | None:
+    if isinstance(standing.target_rule, Maintain):
+        return None
+    if has_ended:
+        return Fraction(1)
+    if standing.pace is None:
+        return None
+    return linear if standing.pace == LINEAR else expected_progress(standing.cycle, now, standing.pace)
 
 
 def _kept_status(holds: bool, has_ended: bool) -> KeyResultStatus:
@@ -147,9 +168,7 @@ def _reached_status(
         return "met"
     if has_ended:
         return "missed"
-    if reached >= preset.on_track * expected:
-        return "on_track"
-    return "behind" if reached >= preset.behind * expected else "at_risk"
+    return preset.band(reached, expected)
 
 
 def _freshness(standing: Standing, now: datetime) -> Freshness:

@@ -1,8 +1,6 @@
 """How far a value has come: from its baseline to its target, or within the bound it must hold."""
 
-import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,28 +14,46 @@ from app.domain.window import TimeSpan
 EARLIEST_PROJECTION = Fraction(1, 10)
 """The part of a window that must have passed before its end can be projected."""
 
-_BOUND = re.compile(r"(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)(% of baseline)?")
+_NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
+_BOUND = re.compile(rf"(>=|<=|>|<)\s*{_NUMBER}(% of baseline)?")
+_BETWEEN = re.compile(rf"between\s+{_NUMBER}%?\s+and\s+{_NUMBER}(% of baseline)?")
 _CHANGE = re.compile(r"([+-][0-9]+(?:\.[0-9]+)?)(%)?")
-_COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`comparison limit`; a relative limit is a fraction of the baseline."""
+    """`comparison limit`, or `between limit and upper` with both ends included; relative limits are percent of the
+    baseline."""
 
     comparison: str
     limit: Decimal
     is_relative: bool
+    upper: Decimal | None = None
 
     @property
     def is_floor(self) -> bool:
-        """Whether it bounds from below."""
+        """Whether it bounds from below only."""
         return self.comparison.startswith(">")
+
+    def margin(self, value: Decimal, baseline: Decimal | None = None) -> Fraction | None:
+        """The distance to the nearest bound in the metric's unit, negative when broken; None without the baseline that
+        it needs."""
+        if self.is_relative and baseline is None:
+            return None
+        scale = exact(baseline) / 100 if self.is_relative and baseline is not None else Fraction(1)
+        above = exact(value) - exact(self.limit) * scale
+        if self.upper is not None:
+            # Percentages of a negative baseline turn the two ends around.
+            other = exact(value) - exact(self.upper) * scale
+            return min(max(above, other), -min(above, other))
+        return above if self.is_floor else -above
+
+    def holds(self, value: Decimal, baseline: Decimal | None = None) -> bool | None:
+        """Whether a value is within, exactly; None without the baseline that it needs."""
+        margin = self.margin(value, baseline)
+        if margin is None:
+            return None
+        return margin > 0 if self.comparison in ("<", ">") else margin >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +98,41 @@ def resolve_target(rule: Decimal | Change | Maintain, baseline: Decimal | None) 
 
 @lru_cache(maxsize=1024)
 def parse_bound(bound: str) -> Bound:
-    """`>= 99.9` or `>= 97% of baseline`; ValueError for anything else."""
-    match = _BOUND.fullmatch(bound)
+    """`>= 99.9`, `>= 97% of baseline`, `between 5 and 10`, `between 90% and 110% of baseline`; ValueError for anything
+    else."""
+    if match := _BOUND.fullmatch(bound):
+        return Bound(match[1], Decimal(match[2]), match[3] is not None)
+    match = _BETWEEN.fullmatch(bound)
     if match is None:
         raise ValueError(f"{bound!r} is not a bound")
-    return Bound(match[1], Decimal(match[2]), match[3] is not None)
+    low, high = Decimal(match[1]), Decimal(match[2])
+    if low > high:
+        raise ValueError(f"{bound!r} holds for nothing: {low} is more than {high}")
+    return Bound("between", low, match[3] is not None, high)
 
 
 def holds(bound: str, value: Decimal | None, baseline: Decimal | None = None) -> bool | None:
     """Whether a value is within its bound, exactly; None when the value, or a baseline it needs, is unknown."""
-    parsed = parse_bound(bound)
-    if value is None or (parsed.is_relative and baseline is None):
-        return None
-    limit = exact(parsed.limit)
-    if parsed.is_relative and baseline is not None:
-        limit *= exact(baseline) / 100
-    return _COMPARISONS[parsed.comparison](exact(value), limit)
+    return None if value is None else parse_bound(bound).holds(value, baseline)
 
 
 def compliance(bound: str, value: Decimal, *, is_percent: bool) -> Compliance:
     """The standing of a value to an absolute bound; ValueError for a relative one.
 
     The allowance of a floor on a percent is what lies between it and 100 (an error budget: at `>= 99.9`, 0.1); that of
-    a positive ceiling is what lies between 0 and it.
+    a positive ceiling is what lies between 0 and it. Between two bounds there is none.
     """
     parsed = parse_bound(bound)
-    if parsed.is_relative:
+    margin = None if parsed.is_relative else parsed.margin(value)
+    if margin is None:
         raise ValueError("an absolute bound is expected")
-    limit = exact(parsed.limit)
-    margin = exact(value) - limit if parsed.is_floor else limit - exact(value)
-    allowance = (100 - limit if is_percent else Fraction(0)) if parsed.is_floor else limit
+    allowance = Fraction(0)
+    if parsed.upper is None:
+        limit = exact(parsed.limit)
+        allowance = (100 - limit if is_percent else allowance) if parsed.is_floor else limit
     return Compliance(
         bound=bound,
-        holds=_COMPARISONS[parsed.comparison](exact(value), limit),
+        holds=bool(parsed.holds(value)),
         margin=rounded(margin),
         remaining_budget=margin / allowance if allowance > 0 else None,
     )
