@@ -291,6 +291,7 @@ class SealedKeyResult(SQLModel, table=True):
     grade: dict[str, Any] | None = _json(null=True)
     graded_by: str | None = _text(null=True)
     grade_note: str | None = _text(null=True)
+    checked_at: datetime | None = _moment(null=True, index=True)
 
 
 class Restatement(SQLModel, table=True):
@@ -632,6 +633,29 @@ class StagedChange(SQLModel, table=True):
     id: int = _id()
     run_id: int = _ref("run")
     change: dict[str, Any] = _json()
+
+
+class BackfillJob(SQLModel, table=True):
+    """A wish for history from before there were samples, worked off metric by metric, day by day.
+
+    `metrics` are the ids still to do, `day` the next day of the first of them; `done` of `total` days; `notes` say what
+    could not be reconstructed, and why."""
+
+    __tablename__ = "backfill_job"
+    __table_args__ = (Index("ix_backfill_job_team", "team_id", "id"),)
+    id: int = _id()
+    team_id: int = _ref("team")
+    since: str = _text()
+    metrics: list[int] = _json()
+    day: str | None = _text(null=True)
+    state: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    done: int = 0
+    total: int = 0
+    samples: int = 0
+    notes: list[str] = _json()
+    created_at: datetime = _moment()
+    created_by: str = _text()
+    finished_at: datetime | None = _moment(null=True)
 
 
 # --- who did what ----------------------------------------------------------------------------------------------------
