@@ -34,6 +34,7 @@ MAX_NAME = 1_000
 MAX_CURSOR_TEXT = 100_000
 MAX_VERSION = 2**63 - 1  # what a BIGINT holds
 CATEGORIES = frozenset({"to_do", "in_progress", "done"})
+ABSENCES = frozenset({"deleted", "out_of_scope", "unseen"})
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -65,7 +66,20 @@ def check_page(page: Page) -> Page:
         check_cursor(page.cursor)
     for warning in _items(page.warnings, "The page's warnings"):
         _check_text(warning, "A warning of the page", MAX_TEXT)
+    if not isinstance(page.absent, Mapping):
+        raise _unexpected("The page's absent entities", "are not a mapping")
+    for entity, absence in page.absent.items():
+        _check_text(entity, "An absent entity", MAX_NAME)
+        if absence not in ABSENCES:
+            raise _unexpected("An entity's absence", f"is none of {', '.join(sorted(ABSENCES))}")
     return page
+
+
+def check_entities(entities: Sequence[str]) -> Sequence[str]:
+    """A batch of a sweep: ids that can be stored."""
+    for entity in _items(entities, "The entities"):
+        _check_text(entity, "A swept entity", MAX_NAME)
+    return entities
 
 
 def check_changes(changes: Sequence[RecordChange]) -> Sequence[RecordChange]:
@@ -105,15 +119,16 @@ def check_change(change: RecordChange) -> RecordChange:
 def check_parsed(parsed: Parsed) -> Parsed:
     """What a delivery was parsed to, as something that can be stored."""
     match parsed:
-        case Event(body=body, headers=headers):
+        case Event(body=body, headers=headers, name=event_name):
             _check_json(body, "The event's body")
+            _check_optional_text(event_name, "The event's name", MAX_NAME)
             if not isinstance(headers, Mapping):
                 raise _unexpected("The event's headers", "are not a mapping")
             for name, value in headers.items():
                 _check_text(name, "An event's header name", MAX_NAME)
                 _check_text(value, "An event's header", MAX_TEXT, may_be_empty=True)
-        case Changed(entities=entities):
-            for entity in _items(entities, "The changed entities"):
+        case Changed(entities=entities, deleted=deleted):
+            for entity in (*_items(entities, "The changed entities"), *_items(deleted, "The deleted entities")):
                 _check_text(entity, "A changed entity", MAX_NAME)
         case Pushed(changes=changes):
             check_changes(changes)

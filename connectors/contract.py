@@ -26,7 +26,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import httpx
 from pydantic import BaseModel
@@ -74,16 +74,24 @@ class RecordChange:
     is_deleted: bool = False
 
 
+#: Why an entity that was asked for by its id is not there. `deleted`: the tool has it no more. `out_of_scope`: it has,
+#: and the dataset's query does not take it. `unseen`: whether it is still there can not be told, for the account may
+#: not look where it was: what is kept of it stays.
+Absence: TypeAlias = Literal["deleted", "out_of_scope", "unseen"]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A batch of a read. `cursor` of the last page is what the next incremental read starts from.
 
-    A read is complete when its iterator ends without an error; nothing of an incomplete read is published.
+    A read is complete when its iterator ends without an error; nothing of an incomplete read is published. `absent` is
+    for `fetch`: why an entity that was asked for is not among the changes.
     """
 
     changes: Sequence[RecordChange]
     cursor: Cursor | None = None
     warnings: Sequence[str] = ()
+    absent: Mapping[str, Absence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +138,21 @@ class InboundDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened: a team's dataset rules decide whether it counts, for which entity, when and what."""
+    """Something happened: a team's dataset rules decide whether it counts, for which entity, when and what.
+
+    `name` is the tool's own word for it (`pull_request.closed`): what is left out is counted by it."""
 
     body: JsonValue
     headers: Mapping[str, str]
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A hint: these entities changed and have to be read again."""
+    """A hint: these entities changed and have to be read again; of `deleted` the tool says that they are gone."""
 
     entities: Sequence[str]
+    deleted: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +225,12 @@ Check: TypeAlias = Callable[[Session], Awaitable[Checked]]
 Discover: TypeAlias = Callable[[Session], Awaitable[Sequence[Discovered]]]
 Measure: TypeAlias = Callable[[Session, Any, Window], Awaitable[Measurement]]
 Read: TypeAlias = Callable[[Session, Any, Cursor | None], AsyncIterator[Page]]
+Fetch: TypeAlias = Callable[[Session, Any, Mapping[str, str], Cursor | None], AsyncIterator[Page]]
+Sweep: TypeAlias = Callable[[Session, Any], AsyncIterator[Sequence[str]]]
 Verify: TypeAlias = Callable[[Any, InboundDelivery], None]
 Identify: TypeAlias = Callable[[Any, InboundDelivery], str | None]
+Greet: TypeAlias = Callable[[Any, InboundDelivery], bytes | None]
+Redact: TypeAlias = Callable[[Any, InboundDelivery], bytes]
 Parse: TypeAlias = Callable[[Any, InboundDelivery], Parsed]
 Browse: TypeAlias = Callable[[Any, Any], str | None]
 
@@ -229,8 +245,15 @@ class Connector:
     * `discover(session)`: what could be read.
     * `measure(session, query, window)`: push-down; a query that ignores the window raises QueryError where it must not.
     * `read(session, dataset, cursor)`: async pages; `cursor=None` reads everything in scope (a complete sweep).
+    * `fetch(session, dataset, known, cursor)`: the newest version of the entities whose ids are the keys of `known`
+      (its values: the names they went by, or ""), and for each that is not there why (`Page.absent`). `cursor` is the
+      last read's, for what it remembers of the tool.
+    * `sweep(session, dataset)`: the ids of everything in scope, in batches, for a fraction of what `read` costs. With
+      `fetch` it finds what was deleted, moved or missed between complete reads.
     * `verify(config, delivery)`: returns, or raises SignatureError. Pure.
     * `identify(config, delivery)`: the sender's id of this delivery, for deduplication; None: the body's digest. Pure.
+    * `greet(config, delivery)`: the JSON to answer a verified handshake with; None for a delivery. Pure.
+    * `redact(config, delivery)`: the body as it may be stored; UnexpectedResponseError where it is unreadable. Pure.
     * `browse(config, query_or_dataset)`: the address that opens it in the tool, for a person. Pure.
     * `parse(config, delivery)`: see `Parsed`. Pure; raises UnexpectedResponseError for a body it can not read.
     """
@@ -246,8 +269,12 @@ class Connector:
     discover: Discover | None = None
     measure: Measure | None = None
     read: Read | None = None
+    fetch: Fetch | None = None
+    sweep: Sweep | None = None
     verify: Verify | None = None
     identify: Identify | None = None
+    greet: Greet | None = None
+    redact: Redact | None = None
     parse: Parse | None = None
     browse: Browse | None = None
     presets: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)

@@ -128,7 +128,11 @@ class PushConformance:
         return list(self.case.accepted)
 
     def _hooks(self) -> list[str]:
-        return [name for name in ("verify", "identify", "parse") if getattr(self.case.connector, name) is not None]
+        return [
+            name
+            for name in ("verify", "identify", "greet", "redact", "parse")
+            if getattr(self.case.connector, name) is not None
+        ]
 
     def _hook(self, name: str) -> Callable[..., Any]:
         hook: Callable[..., Any] | None = getattr(self.case.connector, name)

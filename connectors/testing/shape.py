@@ -114,7 +114,7 @@ class ShapeConformance:
 
     def test_its_presets_are_named_rules(self) -> None:
         for name, rules in self.case.connector.presets.items():
-            assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+            assert re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?", name)
             assert rules
 
     def _models(self) -> list[tuple[type[BaseModel], dict[str, object]]]:

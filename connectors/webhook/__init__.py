@@ -1,6 +1,7 @@
 """The webhook connector: any system that can POST JSON and prove who it is.
 
-`models` holds the config, `signatures` the three ways of proof, `connector` the hooks.
+`models` holds the config, `connector` the hooks, `presets` ready-made rules for common tools, `cloudevents` their one
+shape, `redaction` what is never kept; the proofs themselves are in `connectors.signatures`.
 """
 
 from connectors.webhook.connector import WEBHOOK

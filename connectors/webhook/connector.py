@@ -1,55 +1,129 @@
 """The hooks of the webhook connector. All are pure: a delivery and a config in, an answer or a ConnectorError out."""
 
+import hashlib
 import re
+from collections.abc import Iterator
 
-from connectors.contract import Connector, Event, InboundDelivery, Parsed
+import msgspec
+
+from connectors.contract import Connector, Event, InboundDelivery, JsonValue, Parsed
 from connectors.decoding import decode
-from connectors.errors import UnexpectedResponseError
-from connectors.webhook.models import BearerToken, HmacSha256, StandardWebhooks, WebhookConfig
-from connectors.webhook.signatures import verify_bearer, verify_hmac_sha256, verify_standard_webhooks
+from connectors.errors import AuthenticationError, UnexpectedResponseError
+from connectors.secrets import Secret
+from connectors.signatures import PROVIDERS, Provider
+from connectors.signatures import verify as verify_proof
+from connectors.webhook.cloudevents import is_binary, structured
+from connectors.webhook.models import Proof, Unverified, WebhookConfig
+from connectors.webhook.presets import PRESETS
+from connectors.webhook.redaction import redacted
 
 # A rule sees a delivery's headers and they are stored: nothing in them may prove who somebody is.
 _CONFIDENTIAL = re.compile(
     r"auth(?!or)|authori[sz]|cookie|signature|secret|token|password|passwd|api-?key|credential|jwt|session"
 )
 _IDENTITY = re.compile(r"[!-~]{1,255}")
+_SOURCE = "The body of the delivery"
+#: Where senders that are not known by name put the word for what happened.
+_USUAL = ("event", "type", "event_type", "eventType", "action")
+_LONGEST_EVENT = 200
 
 
 def verify(config: WebhookConfig, delivery: InboundDelivery) -> None:
     """Return for a delivery whose sender is proven by the connection's scheme, else raise SignatureError."""
-    match config.verify:
-        case StandardWebhooks() as proof:
-            verify_standard_webhooks(proof, delivery)
-        case HmacSha256() as proof:
-            verify_hmac_sha256(proof, delivery)
-        case BearerToken() as proof:
-            verify_bearer(proof, delivery)
+    proof = config.verify
+    if not isinstance(proof, Unverified):
+        verify_proof(proof.proof, list(_secrets(proof.secret, proof.previous)), delivery)
 
 
 def identify(config: WebhookConfig, delivery: InboundDelivery) -> str | None:
     """The sender's id of the delivery, or None where it gives none that can be relied on.
 
-    Standard Webhooks: `webhook-id`, which is signed. The other schemes: the header the config names. `x-request-id` is
-    never taken by itself: proxies make a new one for each attempt.
+    Known tools have a header of theirs (`connectors.signatures.providers`); for the others it is the one that the
+    config names. `x-request-id` is never taken by itself: proxies make a new one for each attempt.
     """
     proof = config.verify
-    name = "webhook-id" if isinstance(proof, StandardWebhooks) else proof.id_header
+    name = proof.identity
     value = delivery.header(name) if name else None
-    return value if value and _IDENTITY.fullmatch(value) else None
+    if value is None and is_binary(delivery):
+        # CloudEvents: source and id together are unique, and the same when it comes again.
+        value = f"{delivery.header('ce-source')} {delivery.header('ce-id')}"
+        return hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
+    if value and _IDENTITY.fullmatch(value):
+        return value
+    if getattr(proof, "without_id", None) == "every":
+        digest = hashlib.sha256(delivery.body).hexdigest()
+        return f"{delivery.received_at.isoformat()}-{digest[:16]}"
+    return None
+
+
+def greet(config: WebhookConfig, delivery: InboundDelivery) -> bytes | None:
+    """Slack's URL verification: the challenge back, once the signature holds; None for a delivery.
+
+    https://api.slack.com/events/url_verification
+    """
+    if config.verify.scheme != "slack" or b"url_verification" not in delivery.body:
+        return None
+    body = decode(delivery.body, source=_SOURCE)
+    if not isinstance(body, dict) or body.get("type") != "url_verification":
+        return None
+    challenge = body.get("challenge")
+    return msgspec.json.encode({"challenge": challenge}) if isinstance(challenge, str) else None
+
+
+def redact(config: WebhookConfig, delivery: InboundDelivery) -> bytes:
+    """The body as it may be kept; UnexpectedResponseError where fields are to be dropped of what is no JSON."""
+    return redacted(delivery.body, config.redacted) if config.redact else delivery.body
 
 
 def parse(config: WebhookConfig, delivery: InboundDelivery) -> Parsed:
-    """The delivery as an Event: its JSON object and its headers, without those that carry a proof or a session."""
-    body = decode(delivery.body, source="The body of the delivery")
+    """The delivery as an Event: its JSON object and its headers, without those that carry a proof or a session. A
+    CloudEvent looks the same whether it came structured or binary."""
+    body = decode(delivery.body, source=_SOURCE)
+    if is_binary(delivery):
+        body = structured(delivery, body)
     if not isinstance(body, dict):
         raise UnexpectedResponseError("The body of the delivery is not a JSON object: send one event in each.")
-    hidden = config.verify.header if isinstance(config.verify, HmacSha256) else None
+    hidden = () if isinstance(config.verify, Unverified) else config.verify.proof.proofs
     headers: dict[str, str] = {}
     for name, value in delivery.headers:
-        if name == hidden or _CONFIDENTIAL.search(name):
+        if name in hidden or _CONFIDENTIAL.search(name):
             continue
         headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110, 5.3
-    return Event(body=body, headers=headers)
+    return Event(body=body, headers=headers, name=_event_name(config.verify, body, headers))
+
+
+def _secrets(*secrets: Secret | None) -> Iterator[str]:
+    """The secrets that are bound, the current one first: in a rotation one of them may not be."""
+    for secret in secrets:
+        if secret is not None:
+            try:
+                yield secret.reveal()
+            except AuthenticationError:
+                continue
+
+
+def _event_name(proof: Proof, body: dict[str, JsonValue], headers: dict[str, str]) -> str | None:
+    """The tool's own word for what happened, to count by."""
+    provider: Provider | None = PROVIDERS.get(proof.scheme)
+    if provider is not None and provider.event:
+        words = [_found(path, body, headers) for path in provider.event]
+        if any(words):
+            return ".".join(word for word in words if word)[:_LONGEST_EVENT]
+    return next((word[:_LONGEST_EVENT] for name in _USUAL if (word := _text(body.get(name)))), None)
+
+
+def _found(path: str, body: dict[str, JsonValue], headers: dict[str, str]) -> str | None:
+    root, _, rest = path.partition(".")
+    if root == "headers":
+        return headers.get(rest)
+    value: JsonValue = body
+    for name in rest.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return _text(value)
+
+
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 WEBHOOK = Connector(
@@ -58,5 +132,8 @@ WEBHOOK = Connector(
     config=WebhookConfig,
     verify=verify,
     identify=identify,
+    greet=greet,
+    redact=redact,
     parse=parse,
+    presets=PRESETS,
 )

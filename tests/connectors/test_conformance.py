@@ -75,6 +75,22 @@ class TestBearerToken(ConnectorConformance):
     )
 
 
+def slack(secret: str = SECRET, at: datetime = NOW, body: bytes = BODY) -> InboundDelivery:
+    seconds = str(int(at.timestamp()))
+    digest = hmac.new(secret.encode(), f"v0:{seconds}:".encode() + BODY, "sha256").hexdigest()
+    return delivery(("x-slack-request-timestamp", seconds), ("x-slack-signature", f"v0={digest}"), body=body)
+
+
+class TestNamedProvider(ConnectorConformance):
+    case = ConformanceCase(
+        connector=WEBHOOK,
+        config={"verify": {"scheme": "slack", "secret": {"env": "HOOK"}}, "redact": ["body.po.total"]},
+        secrets={"HOOK": SECRET},
+        accepted=[slack(), slack(at=NOW + timedelta(minutes=5))],
+        refused=[slack(OTHER), slack(at=NOW - timedelta(seconds=301)), slack(body=BODY + b" "), delivery()],
+    )
+
+
 def jira_site() -> Site:
     """25 issues on pages of ten, each with one change of status; a new site each time."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
