@@ -82,6 +82,9 @@ class Connection(SQLModel, table=True):
     name: str = _text()
     connector: str = _text()
     spec: dict[str, Any] = _json()
+    silence: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(ExactJson, nullable=False, server_default="{}")
+    )
     managed_by: str = _text()
     version: int = 1
     created_at: datetime = _moment()
@@ -115,6 +118,9 @@ class Dataset(SQLModel, table=True):
     name: str = _text()
     shape: str = _text()
     spec: dict[str, Any] = _json()
+    silence: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(ExactJson, nullable=False, server_default="{}")
+    )
     managed_by: str = _text()
     version: int = 1
     created_at: datetime = _moment()
