@@ -348,6 +348,7 @@ class Delivery(SQLModel, table=True):
     body: bytes = Field(sa_column=Column(Bytes, nullable=False))
     is_pending: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
     conflicts: int = 0
+    encoding: str | None = _text(null=True)
 
 
 class Intake(SQLModel, table=True):
@@ -358,7 +359,19 @@ class Intake(SQLModel, table=True):
     dataset_id: int = _ref("dataset", pk=True)
     outcome: str = Field(sa_column=Column(Text, nullable=False, index=True))
     reason: str | None = _text(null=True)
+    event: str | None = _text(null=True)
     recorded_at: datetime = _moment()
+
+
+class Refusal(SQLModel, table=True):
+    """What the door did not take of a connection, by reason: how often, and when first and last."""
+
+    __tablename__ = "refusal"
+    connection_id: int = _ref("connection", pk=True)
+    code: str = Field(sa_column=Column(Text, primary_key=True))
+    count: int = Field(sa_column=Column(BigId, nullable=False))
+    first_at: datetime = _moment()
+    last_at: datetime = _moment()
 
 
 class Record(SQLModel, table=True):
@@ -390,6 +403,7 @@ class Event(SQLModel, table=True):
     key: str = _text()
     at: datetime = _moment()
     at_is_receipt: bool = False
+    is_deletion: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     event: str | None = _text(null=True)
     body: Any = _json(null=True)
     headers: dict[str, Any] = _json()
