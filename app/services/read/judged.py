@@ -16,10 +16,12 @@ from app.services.read.shown import (
     coverage_of,
     cycle_view,
     freshness_view,
+    headline_view,
     number,
     target_rule,
     title_of,
 )
+from app.services.read.terms import lifecycle_reasons, pace_of, preset_of
 from app.services.sources import source_state
 from app.services.views import (
     GuardrailView,
@@ -49,6 +51,7 @@ def judged_row(
     *,
     moment: datetime,
     now: datetime,
+    is_closing: bool = False,
 ) -> Judged:
     key_result, team = row.key_result, row.team
     spec = KeyResultSpec.model_validate(key_result.spec)
@@ -90,6 +93,7 @@ def judged_row(
         guardrails.append(
             Guardrail(metric=guardrail.metric, must=guardrail.must, value=found, baseline=own, unknown_reason=why)
         )
+    paused, dropped = lifecycle_reasons(spec, row.objective)
     standing = Standing(
         target_rule=spec.target,
         cycle=cycle.span,
@@ -104,7 +108,11 @@ def judged_row(
         last_success_at=state.last_success_at,
         failing_reason=state.failing_reason,
         guardrails=tuple(guardrails),
-        is_closed=now >= cycle.end,
+        is_closed=is_closing or now >= cycle.end,
+        preset=preset_of(spec, row.objective, team),
+        pace=pace_of(spec, team, baseline),
+        paused=paused,
+        dropped=dropped,
     )
     judgement = judge(standing, moment)
     if moment != now and now < cycle.end:
@@ -114,7 +122,7 @@ def judged_row(
         id=f"{team.name}/{key_result.name}",
         title=spec.title or title_of(key_result.name),
         objective=f"{team.name}/{row.objective.name}",
-        cycle=cycle_view(cycle, team),
+        cycle=cycle_view(cycle, team, now),
         kind=spec.kind,
         weight=spec.weight,
         owner=spec.owner or row.objective.spec.get("owner"),
@@ -136,6 +144,9 @@ def judged_row(
         expected_progress=number(judgement.expected_progress),
         status=judgement.status,
         reason=judgement.reason,
+        headline=headline_view(judgement),
+        lifecycle=judgement.lifecycle,
+        lifecycle_reason=dropped or paused,
         freshness=freshness_view(judgement.freshness),
         compliance=compliance_view(judgement),
         guardrails=[
@@ -145,6 +156,7 @@ def judged_row(
                 value=item.value,
                 baseline=own_baselines.get(item.metric),
                 holds=item.holds,
+                reason=item.reason,
             )
             for item in judgement.guardrails
         ],

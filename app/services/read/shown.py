@@ -1,18 +1,21 @@
 """How values are shown to readers."""
 
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from app.domain.cycle import Cycle
-from app.domain.judgement import Judgement
+from app.domain.judgement import Judgement, headline
 from app.domain.language import Change, Maintain
 from app.services.definitions import dump, team_zone
 from app.services.evaluate import Computed
 from app.services.views import (
     ComplianceView,
+    CycleState,
     CycleView,
     FreshnessView,
+    HeadlineView,
 )
 from app.store.tables import Sample, Team
 
@@ -35,10 +38,22 @@ def number(share: Fraction | None) -> float | None:
     return None if share is None else share.numerator / share.denominator
 
 
-def cycle_view(cycle: Cycle, team: Team) -> CycleView:
-    """A cycle in the team's local days."""
+def cycle_view(cycle: Cycle, team: Team, now: datetime | None = None) -> CycleView:
+    """A cycle in the team's local days; with `now`, whether it is to come, running or over."""
     zone = team_zone(team)
-    return CycleView(name=cycle.name, start=cycle.start.astimezone(zone).date(), end=cycle.end.astimezone(zone).date())
+    return CycleView(
+        name=cycle.name,
+        start=cycle.start.astimezone(zone).date(),
+        end=cycle.end.astimezone(zone).date(),
+        state=None if now is None else cycle_state(cycle, now),
+    )
+
+
+def cycle_state(cycle: Cycle, now: datetime) -> CycleState:
+    """Where a cycle that is not closed stands."""
+    if now < cycle.start:
+        return "upcoming"
+    return "running" if now < cycle.end else "ended"
 
 
 def target_rule(target: Decimal | Change | Maintain) -> dict[str, Any]:
@@ -53,3 +68,9 @@ def freshness_view(freshness: Any) -> FreshnessView:
         fresh_within_seconds=freshness.fresh_within_seconds,
         reason=freshness.reason,
     )
+
+
+def headline_view(judgement: Judgement) -> HeadlineView:
+    """The one word where only one is shown."""
+    found = headline(judgement)
+    return HeadlineView(word=found.word, tone=found.tone)

@@ -86,18 +86,61 @@ class BaselineView(View):
     evidence: dict[str, Any] | None = None
 
 
+class ExplainedChange(View):
+    """A record that a number has and had not, had and has not, or has otherwise: its value before and now."""
+
+    change: Literal["entered", "left", "changed"]
+    part: str
+    entity: str
+    label: str
+    at: datetime | None
+    value_before: ExactString | None
+    value_now: ExactString | None
+    link: str | None = None
+
+
+Cause = Literal[
+    "late_data", "left", "changed", "entered", "measured", "asserted", "override", "input", "milestone", "rule_changed"
+]
+
+
+class DeltaCause(View):
+    """One cause of a change: what the value was before it and after it, one cause after the other, so that the
+    contributions add up to the whole difference. The contribution is null where one of the two is unknown.
+
+    `late_data` is what belongs to before `since` and was recorded after it; `rule_changed` is the value under the old
+    rule on today's records against that under the new one. `name` is the input or the milestone that is meant, `before`
+    and `now` say what itself was and is. `count` is whole, `records` are the first of them.
+    """
+
+    cause: Cause
+    value_before: ExactString | None
+    value_after: ExactString | None
+    contribution: ExactString | None
+    count: int
+    records: list[ExplainedChange] = Field(default_factory=list)
+    name: str | None = None
+    before: str | None = None
+    now: str | None = None
+    detail: str | None = None
+
+
 class ExplainDelta(View):
-    """What changed since the sample before: its value, and the records that entered, left or changed."""
+    """What changed since an earlier sample: its value, the records that entered, left or changed on the whole (first of
+    them; `counts` are whole), and the causes one by one. `reason` says why these are not told."""
 
     since_sample: int
     since: datetime
     value_before: ExactString | None
     value_now: ExactString | None
+    progress_before: float | None = None
     entered: list[ExplainedRecord]
     left: list[ExplainedRecord]
     changed: list[ExplainedRecord]
     counts: dict[str, int]
     rule_changed: bool
+    causes: list[DeltaCause] = Field(default_factory=list)
+    reason: str | None = None
 
 
 class ExplainView(View):

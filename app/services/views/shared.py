@@ -18,12 +18,16 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+CycleState = Literal["upcoming", "running", "ended", "closed", "reopened"]
+
+
 class CycleView(View):
-    """A cycle by its first local day and the first day after it."""
+    """A cycle by its first local day and the first day after it. `ended` is over, but not closed."""
 
     name: str
     start: date
     end: date
+    state: CycleState | None = None
 
 
 class MetricReference(View):
