@@ -20,6 +20,7 @@ async def append_audit(
     object_id: str,
     before: Any = None,
     after: Any = None,
+    reason: str | None = None,
 ) -> None:
     """Add one entry. `before` and `after` are specs as stored: secrets appear in them as references only."""
     entry = Audit(
@@ -30,6 +31,7 @@ async def append_audit(
         object_id=object_id,
         before=before,
         after=after,
+        reason=reason,
     )
     session.add(entry)
     await session.flush()

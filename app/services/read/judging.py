@@ -13,7 +13,8 @@ from app.services.evaluate import Computed, compute
 from app.services.formula_sources import formula_sources
 from app.services.input_graph import needs_cycle
 from app.services.read.judged import Judged, judged_row
-from app.store import organisation, samples
+from app.services.read.sealed import is_sealed_at, sealed_judged
+from app.store import closes, organisation, samples
 from app.store.database import Session
 from app.store.organisation import KeyResultRow, RevisedMetric
 from app.store.tables import Team
@@ -28,8 +29,12 @@ async def judge_rows(
     now: datetime,
     as_of: datetime | None = None,
     known_at: datetime | None = None,
+    is_closing: bool = False,
 ) -> list[Judged]:
-    """Judge rows at `as_of` (None: now) as known at `known_at` (None: now)."""
+    """Judge rows at `as_of` (None: now) as known at `known_at` (None: now). What is sealed is as it was sealed; with
+    `is_closing` nothing is yet, and all is judged as at its cycle's end."""
+    sealed = {} if is_closing else await _sealed(session, rows, as_of=as_of, known_at=known_at)
+    every, rows = rows, [row for row in rows if row.key_result.id not in sealed]
     baselines = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
     guarded = await _guardrail_values(session, rows, now=now, as_of=as_of, known_at=known_at)
     formulas = await formula_sources(
@@ -41,15 +46,33 @@ async def judge_rows(
         ],
     )
     judged = []
-    for row in rows:
+    for row in every:
+        if row.key_result.id in sealed:
+            judged.append(sealed[row.key_result.id])
+            continue
         cycle = team_cycle(row.team, row.key_result.cycle)
         moment = as_of or now
         computed: Computed | None = None
         if as_of is not None or known_at is not None or now >= cycle.end:
             moment = min(moment, cycle.end)
             computed = await _computed_at(session, row, min(moment, cycle.end - _JUST_BEFORE), known_at)
-        judged.append(judged_row(row, computed, baselines, guarded, formulas, moment=moment, now=now))
+        judged.append(
+            judged_row(row, computed, baselines, guarded, formulas, moment=moment, now=now, is_closing=is_closing)
+        )
     return judged
+
+
+async def _sealed(
+    session: Session, rows: Sequence[KeyResultRow], *, as_of: datetime | None, known_at: datetime | None
+) -> dict[int, Judged]:
+    """The rows whose cycle is closed, where the moment asked for is not within it."""
+    by_id = {row.key_result.id: row for row in rows}
+    found = await closes.sealed_key_results(session, by_id)
+    return {
+        identity: sealed_judged(by_id[identity], sealed)
+        for identity, sealed in found.items()
+        if is_sealed_at(sealed, as_of, known_at, team_cycle(by_id[identity].team, by_id[identity].key_result.cycle).end)
+    }
 
 
 async def _computed_at(
