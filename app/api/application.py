@@ -18,7 +18,18 @@ from app.api.front import Front
 from app.api.hooks import PREFIX, HookDoor, Hooks
 from app.api.parameters import strict_query
 from app.api.problem import MEDIA_TYPE, plain_error, problem_body
-from app.api.routes import connections, datasets, key_results, metrics, milestones, objectives, service, teams, tokens
+from app.api.routes import (
+    connections,
+    cycles,
+    datasets,
+    key_results,
+    metrics,
+    milestones,
+    objectives,
+    service,
+    teams,
+    tokens,
+)
 from app.errors import AppError, FieldError, InvalidInput
 from app.services.apply import InvalidTeamFile
 from app.services.hook_directory import HookDirectory
@@ -82,7 +93,7 @@ class Api:
         app.add_middleware(Front, telemetry=self.telemetry)
         guards = [Depends(authenticated), Depends(strict_query)]
         v1 = APIRouter(prefix="/v1", dependencies=guards)
-        for module in (key_results, objectives, teams, metrics, milestones, datasets, connections, tokens):
+        for module in (key_results, objectives, cycles, teams, metrics, milestones, datasets, connections, tokens):
             v1.include_router(module.router)
         app.include_router(v1)
         app.include_router(service.router, dependencies=[Depends(strict_query)])

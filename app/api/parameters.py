@@ -84,7 +84,10 @@ Cursor = Annotated[str | None, Field(description="The `next` of the page before.
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Identity = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=_LARGEST_ID)]
 NameText = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
-CycleText = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$")]
+CycleText = Annotated[
+    str,
+    StringConstraints(pattern=r"^([0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?|[a-z][a-z0-9_]*)$", max_length=63),
+]
 ReferenceText = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?$", max_length=127)]
 
 TeamName = Annotated[NameText, Path(description="The team's name.", examples=["operations"])]
