@@ -15,14 +15,14 @@ from connectors.jira.payloads import (
     CATEGORIES,
     Account,
     FieldDetails,
-    IssueIdPage,
     Project,
     ServerInformation,
     StatusDetails,
     decode,
 )
-from connectors.jira.reading import read_issues
-from connectors.jira.session import IDS_A_PAGE, JiraSession
+from connectors.jira.reading import fetch_issues, read_issues, sweep_issues
+from connectors.jira.scope import static_jql
+from connectors.jira.session import JiraSession
 
 # A window that ended longer ago than a pull may take is one of the past, which a count of now says nothing about.
 _PAST = timedelta(hours=1)
@@ -89,11 +89,11 @@ async def measure(session: JiraSession, query: JiraQuery, window: Window) -> Mea
         sent = without_order(jql)
         return Measurement(Decimal(await session.estimate(sent)), observed_at, sent, link, is_exact=False)
     sent = in_stable_order(jql)
-    ids: set[str] = set()
-    async with aclosing(session.search(sent, ["id"], IDS_A_PAGE, IssueIdPage)) as pages:
-        async for page in pages:
-            ids.update(issue.id for issue in page.issues)
-    return Measurement(Decimal(len(ids)), observed_at, sent, link)
+    count = 0
+    async with aclosing(session.ids(sent)) as batches:
+        async for batch in batches:
+            count += len(batch)
+    return Measurement(Decimal(count), observed_at, sent, link)
 
 
 def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> None:
@@ -104,13 +104,17 @@ def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> N
         raise QueryError("The window ended in the past and the JQL counts up to now: use {to} in it.")
 
 
-def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str:
+def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str | None:
     """Where a person sees the issues that a query counts or a dataset keeps; placeholders stay as they are."""
-    return _issues_link(config, scope.jql)
+    if isinstance(scope, JiraQuery):
+        return _issues_link(config, scope.jql)
+    if isinstance(scope.board, int) and config.home and not static_jql(scope):
+        return f"{config.home}/secure/RapidBoard.jspa?rapidView={scope.board}"
+    return _issues_link(config, static_jql(scope))
 
 
-def _issues_link(config: JiraConfig, jql: str) -> str:
-    return f"{config.url}/issues/?jql={quote(jql, safe='')}"
+def _issues_link(config: JiraConfig, jql: str) -> str | None:
+    return f"{config.home}/issues/?jql={quote(jql, safe='')}" if config.home else None
 
 
 JIRA = Connector(
@@ -125,5 +129,7 @@ JIRA = Connector(
     discover=discover,
     measure=measure,
     read=read_issues,
+    fetch=fetch_issues,
+    sweep=sweep_issues,
     browse=browse,
 )

@@ -52,7 +52,7 @@ def _read_with_package(
     try:
         client = GuardedJira(
             options={"server": session.config.url, "rest_api_version": "3"},
-            basic_auth=(session.config.email, session.config.token.reveal()),
+            basic_auth=(session.config.email or "", session.config.token.reveal()),
             max_retries=0,
             timeout=_TIMEOUT,
             logging=False,

@@ -4,7 +4,8 @@ JQL: https://support.atlassian.com/jira-software-cloud/docs/jql-operators/
 """
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 # A placeholder may stand in quotes of its own; braces elsewhere are the user's.
@@ -42,18 +43,6 @@ def local_minute(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
-def lower_bound(moment: datetime, zone: ZoneInfo) -> str:
-    """A local minute that is not after `moment` however Jira reads it.
-
-    In the hour that clocks go through twice a local time names two moments, so the bound steps back before it.
-    """
-    local = moment.astimezone(zone)
-    first, second = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
-    if first is not None and second is not None and first > second:
-        local = (local.astimezone(UTC) - 2 * (first - second)).astimezone(zone)
-    return local.strftime("%Y-%m-%d %H:%M")
-
-
 def in_window(jql: str, start: datetime | None, end: datetime | None, zone: ZoneInfo) -> str:
     """The query with `{from}` and `{to}` replaced by quoted local minutes; an unbounded side by a date beyond all."""
     edges = {
@@ -63,11 +52,26 @@ def in_window(jql: str, start: datetime | None, end: datetime | None, zone: Zone
     return _PLACEHOLDER.sub(lambda found: f'"{edges[found[2]]}"', jql)
 
 
-def updated_since(jql: str, moment: datetime, zone: ZoneInfo) -> str:
-    """What of the query's issues changed since `moment`, in a stable order.
+def updated_since(jql: str, since: int) -> str:
+    """What of the query's issues changed since a moment, in a stable order.
 
-    `moment` is rounded down to the minute: JQL knows no seconds.
+    `since` is in epoch milliseconds, which JQL reads as the same moment whatever the account's zone.
     """
-    since = f'updated >= "{lower_bound(moment, zone)}"'
+    return in_stable_order(narrowed(jql, f"updated >= {since}"))
+
+
+def among(jql: str, ids: Sequence[str]) -> str:
+    """Which of the issues with these ids (numbers, as text) the query takes."""
+    return narrowed(jql, f"id in ({', '.join(ids)})")
+
+
+def quoted(text: str) -> str:
+    """A value as JQL takes it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def narrowed(jql: str, condition: str) -> str:
+    """Both: the query's own conditions, kept together, and this one."""
     where = without_order(jql)
-    return in_stable_order(f"({where}) AND {since}" if where else since)
+    return f"({where}) AND {condition}" if where else condition

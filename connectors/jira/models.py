@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -42,8 +42,13 @@ def _site_url(text: str) -> str:
 Jql = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
+#: Where scoped API tokens are accepted: https://api.atlassian.com/ex/jira/{cloud id}
+GATEWAY = "https://api.atlassian.com/ex/jira/"
+
+
 class JiraConfig(BaseModel):
-    """A Jira Cloud site and the account that reads it, by an API token.
+    """A Jira site and the account that reads it: by email and API token on Jira Cloud, by a personal access token and
+    no email on Data Center.
 
     Tokens: https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
     """
@@ -51,17 +56,31 @@ class JiraConfig(BaseModel):
     model_config = _STRICT
 
     url: Annotated[str, AfterValidator(_site_url)]
-    email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")]
+    site: Annotated[str, AfterValidator(_site_url)] | None = None
+    email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = None
     token: Secret
+    webhook_secret: Secret | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _say_what_is_to_come(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "webhook_secret" in given:
-            raise PydanticCustomError(
-                "not_supported_yet", "webhook_secret: webhooks from Jira are not supported yet; leave it out"
-            )
-        return given
+    @model_validator(mode="after")
+    def _has_an_account(self) -> Self:
+        if self.is_gateway and self.email is None:
+            raise PydanticCustomError("email_missing", "Jira Cloud wants the account's email beside its token")
+        return self
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether requests go through Atlassian's gateway, as scoped tokens have to."""
+        return self.url.startswith(GATEWAY)
+
+    @property
+    def is_cloud(self) -> bool:
+        """Jira Cloud has accounts with an email; Data Center's tokens stand for themselves."""
+        return self.email is not None
+
+    @property
+    def home(self) -> str | None:
+        """The address that people open and links lead to; None where only the gateway's is known."""
+        return self.site or (None if self.is_gateway else self.url)
 
 
 class JiraQuery(BaseModel):
@@ -80,19 +99,33 @@ class JiraQuery(BaseModel):
         return has_placeholder(self.jql)
 
 
+_Name = Annotated[str, Field(min_length=1, max_length=255)]
+_Number = Annotated[int, Field(ge=1, lt=2**53)]
+
+
 class JiraDataset(BaseModel):
-    """The issues to keep, and the fields to keep of them beyond the default ones, by the names people see."""
+    """The issues to keep: those of a query, a project, a saved filter or a board, or of all that are given; and the
+    fields to keep of them beyond the default ones, by the names people see."""
 
     model_config = _STRICT
 
-    jql: Jql
-    fields: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)] = ()
+    jql: Jql | None = None
+    project: _Name | None = None
+    filter: _Number | _Name | None = None
+    board: _Number | _Name | None = None
+    fields: Annotated[tuple[_Name, ...], Field(strict=False)] = ()
 
     @field_validator("jql")
     @classmethod
-    def _not_windowed(cls, jql: str) -> str:
-        if has_placeholder(jql):
+    def _not_windowed(cls, jql: str | None) -> str | None:
+        if jql is not None and has_placeholder(jql):
             raise PydanticCustomError(
                 "windowed_dataset", "a dataset keeps records for every window: leave {from} and {to} to metrics"
             )
         return jql
+
+    @model_validator(mode="after")
+    def _has_a_scope(self) -> Self:
+        if self.jql is None and self.project is None and self.filter is None and self.board is None:
+            raise PydanticCustomError("scope_missing", "one of jql, project, filter and board has to be given")
+        return self

@@ -44,6 +44,19 @@ class IssueIdPage(msgspec.Struct, frozen=True):
     isLast: bool | None = None
 
 
+class IssueError(msgspec.Struct, frozen=True):
+    id: str | None = None
+    errorMessage: str | None = None
+
+
+class FetchedIssues(msgspec.Struct, frozen=True):
+    """`issueErrors` are issues that could not be given for now; those that are not there, or not to be seen, are in
+    neither list."""
+
+    issues: list[Issue]
+    issueErrors: list[IssueError] = []
+
+
 class Count(msgspec.Struct, frozen=True):
     count: int
 
@@ -100,6 +113,11 @@ class StatusDetails(msgspec.Struct, frozen=True):
     id: str
     name: str
     statusCategory: StatusCategory | None = None
+
+    @property
+    def category(self) -> str | None:
+        """`to_do`, `in_progress` or `done`, or None."""
+        return CATEGORIES.get(self.statusCategory.key) if self.statusCategory else None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -219,14 +237,17 @@ def _named(value: Mapping[str, Any]) -> JsonValue:
 class StatusCategories:
     """The category of a status: by its id where history still knows it, else by its name where that is unambiguous."""
 
-    def __init__(self, statuses: Iterable[StatusDetails]) -> None:
+    def __init__(self, statuses: Iterable[tuple[str, str, str | None]]) -> None:
         self._by_id: dict[str, str | None] = {}
         by_name: dict[str, set[str | None]] = {}
-        for status in statuses:
-            category = CATEGORIES.get(status.statusCategory.key) if status.statusCategory else None
-            self._by_id[status.id] = category
-            by_name.setdefault(status.name, set()).add(category)
+        for status_id, name, category in statuses:
+            self._by_id[status_id] = category
+            by_name.setdefault(name, set()).add(category)
         self._by_name = {name: next(iter(found)) for name, found in by_name.items() if len(found) == 1}
+
+    def knows(self, status_id: str | None, name: str | None) -> bool:
+        """Whether the site has the status."""
+        return status_id in self._by_id or name in self._by_name
 
     def category(self, status_id: str | None, name: str | None) -> str | None:
         """`to_do`, `in_progress` or `done`; None where the site no longer knows the status."""

@@ -1,89 +1,130 @@
-"""Reading a dataset: issues page by page, their histories in bulk beside it, records in between.
+"""Reading a dataset: ids first, then the issues and their histories in bulk, side by side.
 
-Search pages can only be asked for one after the other, changelogs need not be: while the next pages are searched, the
-histories of the last ones are on their way. At most `_IN_FLIGHT` batches exist at a time, whatever the dataset's size.
+Pages of a search can only be asked for one after the other, but pages of bare ids are fifty times as long, and what is
+known by id can be read in any order. It is also read from Jira itself and not from the index of its search, which lags
+behind. At most `_IN_FLIGHT` batches exist at a time, whatever the dataset's size.
 """
 
 import asyncio
+import re
 from collections import Counter, deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple, TypeGuard
 
-from connectors.contract import Cursor, Page, RecordChange
-from connectors.jira.fields import FieldPlan, moment_of, plan_fields
+from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange
+from connectors.errors import QueryError, UnexpectedResponseError
+from connectors.jira.fields import moment_of
 from connectors.jira.jql import in_stable_order, updated_since
+from connectors.jira.knowledge import SiteKnowledge, learn, recall
 from connectors.jira.models import JiraDataset
 from connectors.jira.payloads import (
+    ChangeHistory,
     Issue,
-    IssuePage,
-    StatusCategories,
     from_milliseconds,
     microseconds,
     milliseconds,
     status_transitions,
 )
-from connectors.jira.session import ISSUES_A_PAGE, JiraSession
+from connectors.jira.scope import scope_jql
+from connectors.jira.session import Histories, JiraSession, together
 
-#: How far an incremental read looks back behind the last one: Jira's index lags behind its issues.
+#: How far an incremental read looks back behind the last one: Jira's index lags behind its issues, mostly by seconds.
 OVERLAP = timedelta(minutes=10)
+#: Once in a while it looks back further, for an index that was rebuilt or stuck.
+DEEP_OVERLAP = timedelta(hours=13)
+DEEP_EVERY = timedelta(hours=1)
 
+_ID = re.compile(r"[0-9]{1,18}")
 _BATCH = 500
-_IN_FLIGHT = 4
+_IN_FLIGHT = 6
 
 
-@dataclass(frozen=True, slots=True)
 class _Reader:
-    session: JiraSession
-    plan: FieldPlan
-    categories: StatusCategories
-    unmapped: Counter[str]
+    """Makes records of issues, with what is known of the site."""
 
-    async def batches(self, jql: str) -> AsyncGenerator[list[Issue], None]:
-        batch: list[Issue] = []
-        async with aclosing(self.session.search(jql, self.plan.ids, ISSUES_A_PAGE, IssuePage)) as pages:
-            async for page in pages:
-                batch.extend(page.issues)
-                if len(batch) >= _BATCH:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
+    def __init__(self, session: JiraSession, knowledge: SiteKnowledge) -> None:
+        self.session = session
+        self.knowledge = knowledge
+        self.unmapped: Counter[str] = Counter()
+        self._learning = asyncio.Lock()
 
-    async def page(self, batch: list[Issue]) -> Page:
+    async def pages(self, ids: AsyncIterator[Sequence[str]]) -> AsyncGenerator[Page, None]:
+        """The records of all these issues, in the order of their ids, several batches at a time."""
+        pending: deque[asyncio.Task[Page]] = deque()
+        waiting: list[str] = []
+        try:
+            async for found in ids:
+                waiting.extend(found)
+                while len(waiting) >= _BATCH:
+                    pending.append(asyncio.create_task(self.page(waiting[:_BATCH])))
+                    del waiting[:_BATCH]
+                    while pending and (len(pending) >= _IN_FLIGHT or pending[0].done()):
+                        yield await pending.popleft()
+            if waiting:
+                pending.append(asyncio.create_task(self.page(waiting)))
+            while pending:
+                yield await pending.popleft()
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def page(self, ids: Sequence[str]) -> Page:
+        """The records of at most `_BATCH` issues; those that are not there are left out."""
+        issues, histories = await self.session.with_histories(ids, self.knowledge.plan.ids)
+        return Page(await self.records(issues, histories))
+
+    async def records(self, found: Sequence[Issue], histories: Histories) -> list[RecordChange]:
+        """The records of issues, each once."""
         # An issue that comes twice is the newer one of the two: it changed while it was being read.
         issues: dict[str, Issue] = {}
-        for issue in batch:
+        for issue in found:
             held = issues.get(issue.id)
             if held is None or moment_of(held, "updated") <= moment_of(issue, "updated"):
                 issues[issue.id] = issue
-        histories = await self.session.status_histories(list(issues))
-        changes = []
-        for issue in issues.values():
-            transitions = status_transitions(histories.get(issue.id, ()), self.categories)
-            for transition in transitions:
-                if transition.after is not None and transition.after_category is None:
-                    self.unmapped[transition.after] += 1
-            changes.append(
-                RecordChange(
-                    entity=issue.id,
-                    name=issue.key,
-                    version=microseconds(moment_of(issue, "updated")),
-                    created=moment_of(issue, "created"),
-                    fields=self.plan.values(issue) | {"status_category": self.category(issue)},
-                    transitions=transitions,
-                    link=f"{self.session.config.url}/browse/{issue.key}",
-                )
-            )
-        return Page(changes)
+        if not self.knowledge.is_fresh and not self._knows_all(histories):
+            async with self._learning:
+                if not self.knowledge.is_fresh:
+                    self.knowledge = await learn(self.session, self.knowledge.names)
+        return [self._record(issue, histories.get(issue.id, ())) for issue in issues.values()]
 
-    def category(self, issue: Issue) -> str | None:
-        """The category of the status an issue is in: an issue that never moved has no transition that would tell it."""
+    def _knows_all(self, histories: Histories) -> bool:
+        categories = self.knowledge.categories
+        return all(
+            categories.knows(item.after_id, item.after)
+            for saves in histories.values()
+            for save in saves
+            for item in save.items
+            if (item.fieldId or item.field) == "status"
+        )
+
+    def _record(self, issue: Issue, histories: Sequence[ChangeHistory]) -> RecordChange:
+        categories = self.knowledge.categories
+        transitions = status_transitions(histories, categories)
+        for transition in transitions:
+            if transition.after is not None and transition.after_category is None:
+                self.unmapped[transition.after] += 1
         status = issue.fields.get("status")
-        if not isinstance(status, dict):
-            return None
-        return self.categories.category(status.get("id"), status.get("name"))
+        # An issue that never moved has no transition that would tell its category.
+        category = categories.category(status.get("id"), status.get("name")) if isinstance(status, dict) else None
+        return RecordChange(
+            entity=issue.id,
+            name=issue.key,
+            version=microseconds(moment_of(issue, "updated")),
+            created=moment_of(issue, "created"),
+            fields=self.knowledge.plan.values(issue) | {"status_category": category},
+            transitions=transitions,
+            link=f"{home}/browse/{issue.key}" if (home := self.session.config.home) else None,
+        )
+
+    def warnings(self) -> list[str]:
+        """What was odd about the issues read, with counts."""
+        return [
+            f"The status {name!r} has no category any more: {count} changes into it are in no category."
+            for name, count in self.unmapped.most_common(20)
+        ]
 
 
 async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
@@ -91,39 +132,108 @@ async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor
 
     A cursor of another query or other fields is of no use: everything is read again.
     """
-    zone = await session.zone()
-    started = session.tool_time()
-    plan = plan_fields(dataset.fields, await session.fields())
-    fingerprint = plan.fingerprint(dataset.jql)
-    watermark, warnings = _watermark(cursor, fingerprint)
-    jql = in_stable_order(dataset.jql) if watermark is None else updated_since(dataset.jql, watermark - OVERLAP, zone)
-    reader = _Reader(session, plan, StatusCategories(await session.statuses()), Counter())
-    pending: deque[asyncio.Task[Page]] = deque()
-    try:
-        async with aclosing(reader.batches(jql)) as batches:
-            async for batch in batches:
-                pending.append(asyncio.create_task(reader.page(batch)))
-                while pending and (len(pending) >= _IN_FLIGHT or pending[0].done()):
-                    yield await pending.popleft()
-        while pending:
-            yield await pending.popleft()
-    finally:
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-    warnings += [
-        f"The status {name!r} has no category any more: {count} changes into it are in no category."
-        for name, count in reader.unmapped.most_common(20)
-    ]
-    # The mark is Jira's clock when the read began: what changed while it ran is read by the next one.
-    mark = started if watermark is None else max(started, watermark)
-    yield Page((), {"watermark": milliseconds(mark), "fields": fingerprint}, warnings)
+    began = session.toolbox.now()
+    jql = await scope_jql(session, dataset)
+    knowledge = recall(cursor, dataset.fields, began) or await learn(session, dataset.fields)
+    reader = _Reader(session, knowledge)
+    fingerprint = knowledge.plan.fingerprint(jql)
+    marks, warnings = _marks(cursor, fingerprint)
+    is_deep = marks is None or not timedelta(0) <= began - marks.deep < DEEP_EVERY
+    few = None
+    if marks is None:
+        sought = in_stable_order(jql)
+    else:
+        sought = updated_since(jql, milliseconds(marks.watermark - (DEEP_OVERLAP if is_deep else OVERLAP)))
+        few = await session.few(sought, knowledge.plan.ids)
+    # The mark is when the read began, by the earlier of two clocks: what changed while it ran is read by the next one.
+    started = min(began, session.tool_time())
+    if few is not None:
+        yield Page(await reader.records(*few))
+    else:
+        async with aclosing(reader.pages(session.ids(sought))) as pages:
+            async for page in pages:
+                yield page
+    if marks is not None:
+        started = max(started, marks.watermark)
+    mark: Cursor = {
+        "watermark": milliseconds(started),
+        "deep": milliseconds(began if marks is None or is_deep else marks.deep),
+        "fields": fingerprint,
+        "site": reader.knowledge.remembered(),
+    }
+    yield Page((), mark, warnings + reader.warnings())
 
 
-def _watermark(cursor: Cursor | None, fingerprint: str) -> tuple[datetime | None, list[str]]:
+class _Marks(NamedTuple):
+    watermark: datetime
+    deep: datetime
+
+
+def _marks(cursor: Cursor | None, fingerprint: str) -> tuple[_Marks | None, list[str]]:
+    """Up to when the last read knew the dataset, and when it last looked back far."""
     if cursor is None:
         return None, []
-    watermark = cursor.get("watermark")
-    if not isinstance(watermark, int) or isinstance(watermark, bool) or cursor.get("fields") != fingerprint:
+    watermark, deep = cursor.get("watermark"), cursor.get("deep", 0)
+    if not _is_milliseconds(watermark) or not _is_milliseconds(deep) or cursor.get("fields") != fingerprint:
         return None, ["The dataset's query or fields changed: all issues were read again."]
-    return from_milliseconds(watermark), []
+    return _Marks(from_milliseconds(watermark), from_milliseconds(deep)), []
+
+
+def _is_milliseconds(value: JsonValue) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**14
+
+
+# --- by id ------------------------------------------------------------------------------------------------------------
+
+
+async def fetch_issues(
+    session: JiraSession, dataset: JiraDataset, known: Mapping[str, str], cursor: Cursor | None
+) -> AsyncGenerator[Page, None]:
+    """The issues with these ids (`known`: their keys so far) that the dataset's query takes, and what became of the
+    others. An issue that can not be found is deleted, unless the account can not see its project any more."""
+    if not all(_ID.fullmatch(one) for one in known):
+        raise UnexpectedResponseError("An issue's id is no number.")
+    jql = await scope_jql(session, dataset)
+    knowledge = recall(cursor, dataset.fields, session.toolbox.now()) or await learn(session, dataset.fields)
+    reader = _Reader(session, knowledge)
+    ids = list(known)
+    for start in range(0, len(ids), _BATCH):
+        yield await _fetched(reader, jql, {one: known[one] for one in ids[start : start + _BATCH]})
+    yield Page((), warnings=reader.warnings())
+
+
+async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
+    session = reader.session
+    for attempt in range(3):
+        issues, histories = await session.with_histories(list(known), reader.knowledge.plan.ids)
+        found = {issue.id for issue in issues}
+        try:
+            taken = await session.in_scope(jql, sorted(found, key=int)) if found else set()
+        except QueryError:
+            # An id that went in between makes the query wrong; one that is wrong by itself stays so.
+            if attempt == 2:
+                raise
+            continue
+        break
+    absent: dict[str, Absence] = dict.fromkeys(found - taken, "out_of_scope")
+    missing = [one for one in known if one not in found]
+    projects = {key for one in missing if (key := known[one].rpartition("-")[0])}
+    seen = dict(zip(projects, await together(*map(session.sees_project, projects)), strict=True))
+    for one in missing:
+        absent[one] = "deleted" if seen.get(known[one].rpartition("-")[0], True) else "unseen"
+    records = await reader.records([issue for issue in issues if issue.id in taken], histories)
+    hidden = sorted(key for key, is_seen in seen.items() if not is_seen)
+    warnings = [
+        f"The account can not see the project {key} any more (its permission was taken, or the project was archived or "
+        "deleted): what is kept of its issues stays as it was."
+        for key in hidden
+    ]
+    return Page(records, absent=absent, warnings=warnings)
+
+
+async def sweep_issues(session: JiraSession, dataset: JiraDataset) -> AsyncGenerator[Sequence[str], None]:
+    """The ids of all issues that the dataset's query takes."""
+    jql = await scope_jql(session, dataset)
+    async with aclosing(session.ids(in_stable_order(jql))) as batches:
+        async for batch in batches:
+            yield batch

@@ -1,25 +1,34 @@
-"""One run's talk with a Jira Cloud site: its requests, its pages, and what is asked once."""
+"""One run's talk with a Jira site: its requests, its pages, and what is asked once.
 
+`JiraSession` speaks to Jira Cloud; `connectors.jira.data_center` says what is different on one's own servers.
+"""
+
+import asyncio
 import base64
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
 import msgspec
 
 from connectors.contract import Toolbox
-from connectors.errors import UnavailableError, UnexpectedResponseError
+from connectors.errors import QueryError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure
+from connectors.jira.jql import among
 from connectors.jira.models import JiraConfig
 from connectors.jira.payloads import (
     Account,
     ChangeHistory,
     ChangelogPage,
     Count,
+    FetchedIssues,
     FieldDetails,
+    Issue,
     IssueIdPage,
     IssuePage,
     StatusDetails,
@@ -31,37 +40,75 @@ API = "/rest/api/3"
 #: Search gives up to 5,000 rows a page for ids alone, and up to 100 with fields, whatever is asked.
 IDS_A_PAGE = 5_000
 ISSUES_A_PAGE = 100
-#: Limits of `POST /rest/api/3/changelog/bulkfetch`.
+#: Limits of `POST /rest/api/3/issue/bulkfetch` and `POST /rest/api/3/changelog/bulkfetch`.
+ISSUES_A_FETCH = 100
 ISSUES_A_CHANGELOG_CALL = 1_000
 HISTORIES_A_PAGE = 10_000
+#: So many issues a search looks at anew instead of believing its index (`reconcileIssues`).
+RECONCILED = 50
 
 # A page may be empty and still have a successor; a run of them that long is a tool that lost its way.
 _EMPTY_PAGES = 50
 
 ShapeT = TypeVar("ShapeT")
+OtherT = TypeVar("OtherT")
 PageT = TypeVar("PageT", IssuePage, IssueIdPage)
+Histories = dict[str, list[ChangeHistory]]
+
+
+async def together(*works: Coroutine[Any, Any, ShapeT]) -> list[ShapeT]:
+    """What each of these gives, done side by side; the first failure ends the others and is raised as it is."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def beside(one: Coroutine[Any, Any, ShapeT], other: Coroutine[Any, Any, OtherT]) -> tuple[ShapeT, OtherT]:
+    """As `together`, of two kinds."""
+    found: list[Any] = await together(one, other)
+    return found[0], found[1]
 
 
 class JiraSession:
     """An open connection's requests. Every failure is one of `connectors.errors`; nothing is retried here."""
 
+    api = API
+
     def __init__(self, config: JiraConfig, toolbox: Toolbox) -> None:
         self.config = config
         self.toolbox = toolbox
-        self._credential = base64.b64encode(f"{config.email}:{config.token.reveal()}".encode()).decode()
-        self._zone: ZoneInfo | None = None
+        self._authorization = self._credential()
+        self._account: Account | None = None
         self._tool_time: datetime | None = None
+
+    def _credential(self) -> str:
+        account = f"{self.config.email}:{self.config.token.reveal()}"
+        return f"Basic {base64.b64encode(account.encode()).decode()}"
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def with_query(path: str, query: Mapping[str, object]) -> str:
+        """The path with a query string."""
+        return f"{path}?{urlencode(query)}"
 
     async def get(self, path: str, shape: type[ShapeT], what: str) -> ShapeT:
         """`GET path` as `shape`; `what` names the answer to people."""
-        return decode(await self._send("GET", path), shape, what)
+        return decode(await self._send("GET", path) or b"", shape, what)
 
     async def post(self, path: str, body: Mapping[str, object], shape: type[ShapeT], what: str) -> ShapeT:
         """`POST path` with `body` as JSON, the answer as `shape`."""
-        return decode(await self._send("POST", path, msgspec.json.encode(body)), shape, what)
+        return decode(await self._send("POST", path, msgspec.json.encode(body)) or b"", shape, what)
 
-    async def _send(self, method: str, path: str, content: bytes | None = None) -> bytes:
-        headers = {"Accept": "application/json", "Authorization": f"Basic {self._credential}"}
+    async def _send(
+        self, method: str, path: str, content: bytes | None = None, *, may_be_missing: bool = False
+    ) -> bytes | None:
+        """The body of a success; None for a 404 that the caller reckons with."""
+        headers = {"Accept": "application/json", "Authorization": self._authorization}
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -71,11 +118,15 @@ class JiraSession:
         except httpx.HTTPError as error:
             raise UnavailableError(f"Jira could not be reached ({type(error).__name__}).") from error
         self._note_time(response.headers.get("date"))
+        if may_be_missing and response.status_code == HTTPStatus.NOT_FOUND:
+            return None
         body = response.content
         refused = failure(response.status_code, response.headers, body, self.toolbox.now())
         if refused is not None:
             raise refused
         return body
+
+    # --- what is asked once ---------------------------------------------------------------------------------------
 
     def _note_time(self, date: str | None) -> None:
         if date is None:
@@ -91,32 +142,42 @@ class JiraSession:
         now = self.toolbox.now()
         return now if self._tool_time is None else min(now, self._tool_time)
 
+    async def account(self) -> Account:
+        """Who we are to Jira. Asked once a session."""
+        if self._account is None:
+            self._account = await self.get(f"{self.api}/myself", Account, "account")
+        return self._account
+
     async def zone(self) -> ZoneInfo:
-        """The account's time zone, which Jira reads the dates of JQL in. Asked once a session."""
-        if self._zone is None:
-            account = await self.get(f"{API}/myself", Account, "account")
-            if not account.timeZone:
-                raise UnexpectedResponseError("Jira does not tell the account's time zone.")
-            try:
-                self._zone = ZoneInfo(account.timeZone)
-            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-                raise UnexpectedResponseError(f"Jira names an unknown zone: {account.timeZone[:60]!r}.") from error
-        return self._zone
+        """The account's time zone, which Jira reads the dates of JQL in."""
+        account = await self.account()
+        if not account.timeZone:
+            raise UnexpectedResponseError("Jira does not tell the account's time zone.")
+        try:
+            return ZoneInfo(account.timeZone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise UnexpectedResponseError(f"Jira names an unknown zone: {account.timeZone[:60]!r}.") from error
 
     async def fields(self) -> list[FieldDetails]:
         """Every field that the account can see."""
-        return await self.get(f"{API}/field", list[FieldDetails], "fields")
+        return await self.get(f"{self.api}/field", list[FieldDetails], "fields")
 
     async def statuses(self) -> list[StatusDetails]:
         """Every status of an active workflow."""
-        return await self.get(f"{API}/status", list[StatusDetails], "statuses")
+        return await self.get(f"{self.api}/status", list[StatusDetails], "statuses")
+
+    async def sees_project(self, key: str) -> bool:
+        """Whether the account can see the project that has, or had, this key."""
+        return await self._send("GET", f"{self.api}/project/{quote(key, safe='')}", may_be_missing=True) is not None
 
     async def estimate(self, jql: str) -> int:
         """Jira's estimate of how many issues match."""
-        counted = await self.post(f"{API}/search/approximate-count", {"jql": jql}, Count, "count")
+        counted = await self.post(f"{self.api}/search/approximate-count", {"jql": jql}, Count, "count")
         if counted.count < 0:
             raise UnexpectedResponseError("Jira counts fewer than no issues.")
         return counted.count
+
+    # --- issues ---------------------------------------------------------------------------------------------------
 
     async def search(
         self, jql: str, fields: Sequence[str], size: int, shape: type[PageT]
@@ -126,7 +187,7 @@ class JiraSession:
         tokens: set[str] = set()
         empty = 0
         while True:
-            page = await self.post(f"{API}/search/jql", request, shape, "search results")
+            page = await self.post(f"{self.api}/search/jql", request, shape, "search results")
             yield page
             token = page.nextPageToken
             if page.isLast is True or token is None:
@@ -139,7 +200,81 @@ class JiraSession:
             tokens.add(token)
             request["nextPageToken"] = token
 
-    async def status_histories(self, issues: Sequence[str]) -> dict[str, list[ChangeHistory]]:
+    async def ids(self, jql: str) -> AsyncGenerator[list[str], None]:
+        """The ids of all issues that a query in a stable order takes, each once, in batches."""
+        seen: set[str] = set()
+        async for page in self.search(jql, ["id"], IDS_A_PAGE, IssueIdPage):
+            new = list(dict.fromkeys(issue.id for issue in page.issues if issue.id not in seen))
+            seen.update(new)
+            yield new
+
+    async def few(self, jql: str, fields: Sequence[str]) -> tuple[list[Issue], Histories] | None:
+        """The issues of a query with their histories in two requests, or None where a page does not hold them all."""
+        request = {"jql": jql, "fields": list(fields), "maxResults": ISSUES_A_PAGE}
+        page = await self.post(f"{self.api}/search/jql", request, IssuePage, "search results")
+        if page.isLast is False or (page.isLast is None and page.nextPageToken is not None):
+            return None
+        ids = list(dict.fromkeys(issue.id for issue in page.issues))
+        histories = await self._histories_of_seen(ids) if ids else {}
+        return (page.issues, histories) if histories is not None else await self.with_histories(ids, fields)
+
+    async def with_histories(self, ids: Sequence[str], fields: Sequence[str]) -> tuple[list[Issue], Histories]:
+        """The issues with these ids as they are now (not as the index has them), with their changes of status.
+
+        At most `ISSUES_A_CHANGELOG_CALL` ids; issues that are not there, or not to be seen, are left out.
+        """
+        parts = [ids[start : start + ISSUES_A_FETCH] for start in range(0, len(ids), ISSUES_A_FETCH)]
+        fetched, histories = await beside(
+            together(*(self._fetch(part, fields) for part in parts)), self._histories_of_seen(ids)
+        )
+        issues = [issue for part in fetched for issue in part]
+        if histories is None:
+            histories = await self.status_histories([issue.id for issue in issues]) if issues else {}
+        return issues, histories
+
+    async def _fetch(self, ids: Sequence[str], fields: Sequence[str]) -> list[Issue]:
+        fetched = await self._fetch_once(ids, fields)
+        issues = fetched.issues
+        again = [error.id for error in fetched.issueErrors if error.id is not None]
+        if fetched.issueErrors:
+            # "A retriable error or payload constraint": each is asked for alone before the read is given up.
+            if len(again) < len(fetched.issueErrors):
+                raise UnavailableError("Jira could not give some issues and does not say which.")
+            for one in again:
+                alone = await self._fetch_once([one], fields)
+                if alone.issueErrors:
+                    words = (alone.issueErrors[0].errorMessage or "no reason")[:200]
+                    raise UnavailableError(f"Jira could not give the issue {one}: {words}")
+                issues.extend(alone.issues)
+        return issues
+
+    async def _fetch_once(self, ids: Sequence[str], fields: Sequence[str]) -> FetchedIssues:
+        request = {"issueIdsOrKeys": list(ids), "fields": list(fields)}
+        return await self.post(f"{self.api}/issue/bulkfetch", request, FetchedIssues, "issues")
+
+    async def _histories_of_seen(self, ids: Sequence[str]) -> Histories | None:
+        """The histories, or None where Jira refuses the request: one of the issues may have gone since."""
+        try:
+            return await self.status_histories(ids)
+        except QueryError:
+            return None
+
+    async def in_scope(self, jql: str, ids: Sequence[str]) -> set[str]:
+        """Which of these issues, all of which exist, the query takes now, whatever the index has heard of them."""
+        parts = [ids[start : start + RECONCILED] for start in range(0, len(ids), RECONCILED)]
+        return set[str]().union(*await together(*(self._reconciled(jql, part) for part in parts)))
+
+    async def _reconciled(self, jql: str, ids: Sequence[str]) -> set[str]:
+        request = {
+            "jql": among(jql, ids),
+            "fields": ["id"],
+            "maxResults": IDS_A_PAGE,
+            "reconcileIssues": [int(one) for one in ids],
+        }
+        page = await self.post(f"{self.api}/search/jql", request, IssueIdPage, "search results")
+        return {issue.id for issue in page.issues}
+
+    async def status_histories(self, issues: Sequence[str]) -> Histories:
         """The saves that touched the status, by issue id, for at most `ISSUES_A_CHANGELOG_CALL` issues.
 
         The histories of one issue may lie on several pages, so all pages are read before any is used.
@@ -149,10 +284,10 @@ class JiraSession:
             "fieldIds": ["status"],
             "maxResults": HISTORIES_A_PAGE,
         }
-        found: dict[str, list[ChangeHistory]] = {}
+        found: Histories = {}
         tokens: set[str] = set()
         while True:
-            page = await self.post(f"{API}/changelog/bulkfetch", request, ChangelogPage, "changelogs")
+            page = await self.post(f"{self.api}/changelog/bulkfetch", request, ChangelogPage, "changelogs")
             for changelog in page.issueChangeLogs:
                 found.setdefault(changelog.issueId, []).extend(changelog.changeHistories)
             token = page.nextPageToken

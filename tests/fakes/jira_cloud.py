@@ -14,7 +14,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.fakes.jira_faults import Answer, Fault
 from tests.fakes.jira_issues import Json, SiteData, load_devlake, load_fluid, status_change
 
 API = "/rest/api/3"
+AGILE = "/rest/agile/1.0"
 EMAIL = "bot@acme.example"
 TOKEN = "fake-api-token"
 
@@ -83,6 +84,15 @@ class JiraCloudFake:
         self.faults: list[Fault] = []
         self._credential = "Basic " + base64.b64encode(f"{email}:{token}".encode()).decode()
         self._tokens: dict[str, tuple[list[Any], int]] = {}
+        #: How long the index of the search lags behind the issues; what it still has of those that changed since.
+        self.index_lag = timedelta(0)
+        self._stale: dict[str, list[tuple[datetime, Json | None]]] = {}
+        #: Keys of projects that the account may not browse.
+        self.hidden_projects: set[str] = set()
+        #: Keys that projects went by once, and what they go by now.
+        self.former_keys: dict[str, str] = {}
+        self.boards: dict[int, Json] = {}
+        self.filters: dict[str, str] = {}
 
     @classmethod
     def of(cls, site: SiteData, **options: Any) -> "JiraCloudFake":
@@ -101,7 +111,52 @@ class JiraCloudFake:
 
     def edit(self, key: str, at: datetime, **fields: Any) -> None:
         """Set fields (by Jira's ids) of an issue at a moment."""
-        self.named(key)["fields"].update(fields, updated=_jira_moment(at))
+        issue = self.named(key)
+        self._outdate(issue["id"], at)
+        issue["fields"].update(fields, updated=_jira_moment(at))
+
+    def create(self, issue: Json, at: datetime) -> None:
+        """Add an issue at a moment."""
+        self._outdate(issue["id"], at)
+        self.issues[issue["id"]] = issue
+
+    def delete(self, key: str, at: datetime) -> None:
+        """Delete an issue at a moment."""
+        issue = self.named(key)
+        self._outdate(issue["id"], at)
+        del self.issues[issue["id"]]
+
+    def move_to_project(self, key: str, project: Json, new_key: str, at: datetime) -> None:
+        """Move an issue to another project, where it gets another key; its id stays."""
+        self.edit(key, at, project=project)
+        self.named(key)["key"] = new_key
+
+    def rename_project(self, key: str, new_key: str) -> None:
+        """Give a project another key: its issues get new keys, and none of them counts as updated."""
+        self.former_keys[key] = new_key
+        for issue in self.issues.values():
+            project, _, number = issue["key"].rpartition("-")
+            if project == key:
+                issue["key"] = f"{new_key}-{number}"
+                issue["fields"]["project"] = {**issue["fields"]["project"], "key": new_key}
+
+    def _outdate(self, id: str, at: datetime) -> None:
+        if self.index_lag:
+            before = self.issues.get(id)
+            kept = None if before is None else {**before, "fields": dict(before["fields"])}
+            self._stale.setdefault(id, []).append((at + self.index_lag, kept))
+
+    def _indexed(self, visible: Mapping[str, Json], reconciled: set[str]) -> dict[str, Json]:
+        """What the search knows: issues as they were when it last looked, those that are reconciled as they are."""
+        found = dict(visible)
+        for id, changes in self._stale.items():
+            known = next(((before,) for indexed_at, before in changes if indexed_at > self.now()), None)
+            if known is None or id in reconciled:
+                continue
+            found.pop(id, None)
+            if known[0] is not None and _project(known[0]) not in self.hidden_projects:
+                found[id] = known[0]
+        return found
 
     def move(self, key: str, name: str, at: datetime) -> None:
         """Move an issue to the status of this name at a moment, with its history."""
@@ -159,6 +214,10 @@ class JiraCloudFake:
         if path in ("/rest/api/2/search", f"{API}/search"):
             raise _RefusedError(410, "The requested API has been removed. Please migrate to /rest/api/3/search/jql.")
         visible = self.issues if is_known else {}
+        if self.hidden_projects:
+            visible = {id: one for id, one in visible.items() if _project(one) not in self.hidden_projects}
+        if path.startswith(AGILE):
+            return self._board(path.removeprefix(AGILE), query)
         match method, path.removeprefix(API).split("/")[1:]:
             case "GET", ["myself"]:
                 if not is_known:
@@ -181,9 +240,19 @@ class JiraCloudFake:
                 projects = {issue["fields"]["project"]["id"]: issue["fields"]["project"] for issue in visible.values()}
                 return list(projects.values())
             case "POST", ["search", "jql"]:
-                return self._search(_bean(body, {"jql", "fields", "maxResults", "nextPageToken", "expand"}), visible)
+                return self._search(
+                    _bean(body, {"jql", "fields", "maxResults", "nextPageToken", "expand", "reconcileIssues"}), visible
+                )
             case "POST", ["search", "approximate-count"]:
                 return {"count": len(self._matching(_bean(body, {"jql"}).get("jql"), visible))}
+            case "POST", ["issue", "bulkfetch"]:
+                return self._issues(_bean(body, {"issueIdsOrKeys", "fields", "expand"}), visible)
+            case "GET", ["project", key]:
+                key = self.former_keys.get(key, key)
+                project = next((one for one in visible.values() if _project(one) == key), None)
+                if project is None:
+                    raise _RefusedError(404, f"No project could be found with key '{key}'.")
+                return project["fields"]["project"]
             case "POST", ["changelog", "bulkfetch"]:
                 keys = {"issueIdsOrKeys", "fieldIds", "maxResults", "nextPageToken"}
                 return self._changelogs(_bean(body, keys), visible)
@@ -193,6 +262,30 @@ class JiraCloudFake:
 
     # --- resources ------------------------------------------------------------------------------------------------
 
+    def _board(self, path: str, query: Mapping[str, str]) -> Json:
+        if path == "/board":
+            wanted = query.get("name", "").casefold()
+            values = [one for one in self.boards.values() if wanted in one["name"].casefold()]
+            return {"startAt": 0, "maxResults": 50, "isLast": True, "values": values}
+        number = path.removeprefix("/board/").removesuffix("/configuration")
+        board = self.boards.get(int(number)) if number.isdigit() else None
+        if board is None:
+            raise _RefusedError(
+                404, "The requested board cannot be viewed because it either does not exist or you do not"
+            )
+        return {"id": board["id"], "name": board["name"], "filter": {"id": board["filter"]}}
+
+    def _issues(self, request: Json, visible: Mapping[str, Json]) -> Json:
+        names = request.get("issueIdsOrKeys") or []
+        if not 1 <= len(names) <= 100:
+            raise _RefusedError(400, "Between 1 and 100 issue ids or keys are required.")
+        wanted = set(names)
+        found = {id: visible[id] for id in wanted if id in visible}
+        if len(found) < len(wanted):
+            found |= {id: one for id, one in visible.items() if one["key"] in wanted}
+        fields = request.get("fields") or ["*navigable"]
+        return {"issues": [_projected(found[id], fields) for id in sorted(found, key=int)], "issueErrors": []}
+
     def _matching(self, jql: Any, visible: Mapping[str, Json]) -> list[Json]:
         projects = [issue["fields"]["project"] for issue in visible.values()]
         site = jira_jql.Site(
@@ -200,6 +293,8 @@ class JiraCloudFake:
             self.now(),
             frozenset(str(one[key]).casefold() for one in projects for key in ("id", "key", "name")),
             frozenset(str(one[key]).casefold() for one in self.statuses for key in ("id", "name")),
+            frozenset(issue["id"] for issue in visible.values()),
+            self.filters,
         )
         try:
             query = jira_jql.parse(str(jql or ""), site)
@@ -216,7 +311,14 @@ class JiraCloudFake:
         fields = request.get("fields") or ["id"]
         is_ids = set(fields) <= {"id", "key"}
         token = request.get("nextPageToken")
-        found, start = self._continued(token) if token else (self._matching(request.get("jql"), visible), 0)
+        reconciled = request.get("reconcileIssues") or []
+        if len(reconciled) > 50:
+            raise _RefusedError(400, "At most 50 issues can be reconciled.")
+        if token:
+            found, start = self._continued(token)
+        else:
+            indexed = self._indexed(visible, {str(one) for one in reconciled})
+            found, start = self._matching(request.get("jql"), indexed), 0
         end = start + min(size, self.ids_page_size if is_ids else self.page_size)
         issues = [_projected(issue, fields) for issue in found[start:end]]
         if end >= len(found):
@@ -289,6 +391,10 @@ class JiraCloudFake:
         if token not in self._tokens:
             raise _RefusedError(400, "The provided nextPageToken is invalid or has expired.")
         return self._tokens[token]
+
+
+def _project(issue: Json) -> Any:
+    return issue["fields"]["project"]["key"]
 
 
 def _bean(body: Any, keys: set[str]) -> Json:

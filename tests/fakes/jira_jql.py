@@ -38,12 +38,15 @@ class JqlError(Exception):
 
 
 class Site(NamedTuple):
-    """What a query is read against: the account's zone, the clock, the projects and statuses that exist."""
+    """What a query is read against: the account's zone, the clock, the projects, statuses and issues (by id) that
+    exist, and the saved filters by id or name."""
 
     zone: ZoneInfo
     now: datetime
     projects: frozenset[str]
     statuses: frozenset[str]
+    ids: frozenset[str] | None = None
+    filters: Mapping[str, str] = {}
 
 
 class Query(NamedTuple):
@@ -127,6 +130,8 @@ class _Parser:
             raise JqlError(f"Error in the JQL Query: '{token.text}' is a reserved JQL word.")
         if field in _DATES:
             return self._date_clause(_DATES[field])
+        if field == "filter":
+            return self._filter()
         if field not in _NAMED and field not in _KEYS and field != "statuscategory":
             raise JqlError(f"Field '{token.text}' does not exist or you do not have permission to view it.")
         if self._take_word("is"):
@@ -144,11 +149,19 @@ class _Parser:
             raise JqlError(f"The operator '{operator}' is not supported by the '{token.text}' field.")
         return self._among(field, [self._value()], wanted=operator == "=")
 
+    def _filter(self) -> Condition:
+        operator, name = self._operator(), self._value()
+        if operator != "=" or name not in self._site.filters:
+            raise JqlError(f"The value '{name}' does not exist for the field 'filter'.")
+        return parse(self._site.filters[name], self._site).matches
+
     def _among(self, field: str, values: list[str], *, wanted: bool) -> Condition:
         known = {"project": self._site.projects, "status": self._site.statuses}.get(field)
         for value in values:
             if known is not None and value.casefold() not in known:
                 raise JqlError(f"The value '{value}' does not exist for the field '{field}'.")
+            if field == "id" and self._site.ids is not None and value not in self._site.ids:
+                raise JqlError(f"A value with ID '{value}' does not exist for the field 'id'.")
         names = frozenset(value.casefold() for value in values)
         if wanted:
             return lambda issue: not names.isdisjoint(_values(issue, field))
@@ -190,6 +203,8 @@ class _Parser:
         if relative:
             span = int(relative[2]) * _UNITS[relative[3]]
             return self._site.now - span if relative[1] == "-" else self._site.now + span
+        if text.isdigit():
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(text))
         for form in _DATE_FORMATS:
             try:
                 return datetime.strptime(text, form).replace(tzinfo=self._site.zone).astimezone(UTC)

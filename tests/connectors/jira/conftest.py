@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,15 @@ from connectors.jira import JIRA, JiraConfig
 from connectors.jira.session import JiraSession
 from connectors.secrets import bind
 from tests.fakes.jira_cloud import EMAIL, TOKEN, JiraCloudFake
-from tests.fakes.jira_issues import SiteData, load_devlake, load_fluid
+from tests.fakes.jira_issues import (
+    FLUID_STATUSES,
+    SYSTEM_FIELDS,
+    SiteData,
+    issue,
+    load_devlake,
+    load_fluid,
+    status_change,
+)
 from tests.fakes.jira_openapi import DOCUMENT, OpenApiChecker
 
 Connect = Callable[..., Awaitable[JiraSession]]
@@ -84,3 +93,20 @@ def fluid(recorded_fluid: SiteData) -> SiteData:
 def devlake(shared_data: Path) -> SiteData:
     """The issues that DevLake recorded with their histories, this test's own to change."""
     return load_devlake(shared_data / "jira" / "devlake")
+
+
+def small_site(count: int, zone: str = "UTC", **options: Any) -> JiraCloudFake:
+    """`count` open issues of a project ERP, one a minute from 2026-01-01, with one old change of status each."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    issues = []
+    for number in range(1, count + 1):
+        at = (start + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        fields = {
+            "project": {"id": "1", "key": "ERP", "name": "Resource planning"},
+            "status": FLUID_STATUSES[1],
+            "priority": {"name": "Major"},
+            "created": at,
+            "updated": at,
+        }
+        issues.append(issue(number, f"ERP-{number}", fields, [status_change(number, at, *FLUID_STATUSES[:2])]))
+    return JiraCloudFake(issues, FLUID_STATUSES, SYSTEM_FIELDS, zone, **{"now": lambda: NOW, **options})

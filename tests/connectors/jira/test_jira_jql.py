@@ -1,17 +1,14 @@
 """JQL as text: bounds in the account's zone, orders, quotes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from connectors.jira.jql import in_stable_order, in_window, local_minute, lower_bound, updated_since, without_order
+from connectors.jira.jql import among, in_stable_order, in_window, quoted, updated_since, without_order
+from tests.fakes import jira_jql
 
 NEW_YORK = ZoneInfo("America/New_York")
-MOMENTS = st.timedeltas(timedelta(0), timedelta(days=15_000)).map(lambda span: datetime(2000, 1, 1, tzinfo=UTC) + span)
-ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Kiritimati", "Etc/GMT+12"]
 
 
 @pytest.mark.parametrize(
@@ -53,34 +50,19 @@ def test_an_open_side_is_a_date_beyond_all() -> None:
 
 
 def test_changes_since_a_moment_keep_an_or_together() -> None:
-    moment = datetime(2026, 7, 1, 12, 34, 56, tzinfo=UTC)
-    assert updated_since("a = 1 OR b = 2 ORDER BY rank", moment, NEW_YORK) == (
-        '(a = 1 OR b = 2) AND updated >= "2026-07-01 08:34" ORDER BY created ASC, key ASC'
+    assert updated_since("a = 1 OR b = 2 ORDER BY rank", 1_782_909_296_123) == (
+        "(a = 1 OR b = 2) AND updated >= 1782909296123 ORDER BY created ASC, key ASC"
     )
+    assert updated_since("ORDER BY rank", 7) == "updated >= 7 ORDER BY created ASC, key ASC"
 
 
-def test_in_the_hour_that_comes_twice_the_bound_steps_back_before_it() -> None:
-    # On 1 November 2026 New York has 01:00 to 02:00 twice, from 05:00 and from 06:00 UTC.
-    for moment in (datetime(2026, 11, 1, 5, 0, tzinfo=UTC), datetime(2026, 11, 1, 6, 59, tzinfo=UTC)):
-        assert lower_bound(moment, NEW_YORK) < "2026-11-01 01:00"
-    assert lower_bound(datetime(2026, 11, 1, 7, 0, tzinfo=UTC), NEW_YORK) == "2026-11-01 02:00"
+def test_ids_are_asked_for_within_the_whole_query() -> None:
+    assert among("a = 1 OR b = 2 ORDER BY rank", ["7", "8"]) == "(a = 1 OR b = 2) AND id in (7, 8)"
 
 
-@given(
-    moment=MOMENTS,
-    zone=st.sampled_from(ZONES).map(ZoneInfo),
-    fold=st.sampled_from([0, 1]),
-)
-def test_a_lower_bound_is_never_late_and_never_far(moment: datetime, zone: ZoneInfo, fold: int) -> None:
-    read = datetime.strptime(lower_bound(moment, zone), "%Y-%m-%d %H:%M").replace(tzinfo=zone, fold=fold)
-    assert timedelta(0) <= moment - read.astimezone(UTC) <= timedelta(hours=2, minutes=1)
-
-
-@given(
-    moment=MOMENTS,
-    zone=st.sampled_from(ZONES).map(ZoneInfo),
-)
-def test_a_lower_bound_is_the_minute_itself_outside_that_hour(moment: datetime, zone: ZoneInfo) -> None:
-    local = moment.astimezone(zone)
-    is_double = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    assert is_double or lower_bound(moment, zone) == local_minute(moment, zone)
+@pytest.mark.parametrize("text", ["ERP", 'the "big" one', "back\\slash", "order by x", "值"])
+def test_a_quoted_value_is_read_back_as_it_was(text: str) -> None:
+    site = jira_jql.Site(ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC), frozenset(), frozenset())
+    issue = {"id": "1", "key": "A-1", "fields": {"priority": {"name": text}}}
+    assert jira_jql.parse(f"priority = {quoted(text)}", site).matches(issue)
+    assert without_order(f"priority = {quoted(text)}") == f"priority = {quoted(text)}"

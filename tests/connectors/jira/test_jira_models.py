@@ -55,9 +55,35 @@ def test_the_connection_is_strict(change: dict[str, object]) -> None:
         JiraConfig.model_validate({**CONFIG, **change})
 
 
-def test_a_webhook_secret_is_said_to_be_for_later() -> None:
-    with pytest.raises(ValidationError, match="not supported yet"):
-        JiraConfig.model_validate({**CONFIG, "webhook_secret": {"env": "JIRA_HOOK"}})
+def test_a_connection_may_take_webhooks() -> None:
+    config = JiraConfig.model_validate({**CONFIG, "webhook_secret": {"env": "JIRA_HOOK"}})
+    assert config.webhook_secret is not None
+    assert config.is_cloud
+
+
+def test_without_an_email_it_is_a_token_of_data_center() -> None:
+    config = JiraConfig.model_validate({"url": "https://jira.acme.example/jira", "token": {"env": "JIRA_PAT"}})
+    assert not config.is_cloud
+    assert config.home == "https://jira.acme.example/jira"
+
+
+def test_behind_the_gateway_links_lead_to_the_site() -> None:
+    gateway = {**CONFIG, "url": "https://api.atlassian.com/ex/jira/11111111-2222"}
+    assert JiraConfig.model_validate(gateway).home is None
+    assert JiraConfig.model_validate({**gateway, "site": "https://acme.atlassian.net/"}).home == (
+        "https://acme.atlassian.net"
+    )
+    del gateway["email"]
+    with pytest.raises(ValidationError, match="email"):
+        JiraConfig.model_validate(gateway)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"board": 0}, {"board": True}, {"filter": ""}, {"project": 5}, {"fields": ["A"]}]
+)
+def test_a_dataset_says_which_issues(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        JiraDataset.model_validate(given)
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def test_an_answer_of_another_shape_is_refused(body: bytes, words: str) -> None:
         decode(body, IssuePage, "search results")
 
 
-def _status(id: str, name: str, key: str) -> StatusDetails:
-    return StatusDetails(id, name, StatusCategory(key))
+def _status(id: str, name: str, key: str) -> tuple[str, str, str | None]:
+    return id, name, StatusDetails(id, name, StatusCategory(key)).category
 
 
 CATEGORIES = StatusCategories(

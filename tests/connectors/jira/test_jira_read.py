@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,12 +22,13 @@ from connectors.errors import (
 from connectors.jira import JiraDataset
 from connectors.jira.reading import OVERLAP, read_issues
 from connectors.jira.session import JiraSession
-from tests.connectors.jira.conftest import NOW, Connect
+from tests.connectors.jira.conftest import NOW, Connect, small_site
 from tests.fakes import jira_faults
 from tests.fakes.jira_cloud import API, JiraCloudFake
-from tests.fakes.jira_issues import FLUID_STATUSES, SYSTEM_FIELDS, SiteData, issue, status_change
+from tests.fakes.jira_issues import SiteData, status
 
 SEARCH = f"{API}/search/jql"
+FETCH = f"{API}/issue/bulkfetch"
 CHANGELOGS = f"{API}/changelog/bulkfetch"
 FLUID = JiraDataset(jql="project = FLUID")
 ERP = JiraDataset(jql="project = ERP")
@@ -82,9 +82,10 @@ async def test_a_full_read_is_the_file(connect: Connect, recorded_fluid: SiteDat
         assert [(one.before, one.after, one.at) for one in change.transitions] == (
             [] if row["status"] == "Open" else [("Open", row["status"], updated)]
         )
-    assert fake.count(SEARCH) == 43
+    assert fake.count(SEARCH) == 1  # ids alone
+    assert fake.count(FETCH) == 43
     assert fake.count(CHANGELOGS) == 9
-    assert fake.count() == 43 + 9 + 3  # and the account, its fields and statuses
+    assert fake.count() == 1 + 43 + 9 + 3  # and the account, its fields and statuses
     assert last.changes == ()
     assert last.warnings == []
 
@@ -94,7 +95,6 @@ async def test_after_one_percent_changed_only_that_is_read(connect: Connect, flu
     fake = JiraCloudFake.of(fluid, now=lambda: clock)
     session = await connect(fake, now=lambda: clock)
     before, first = await _read(session, FLUID)
-    full = fake.count()
     touched = {str(number) for number in range(10_001, 14_285, 100)}
     for number, entity in enumerate(sorted(touched)):
         fake.move(fake.issues[entity]["key"], "Reopened", NOW + timedelta(hours=1, seconds=number))
@@ -102,18 +102,36 @@ async def test_after_one_percent_changed_only_that_is_read(connect: Connect, flu
     fake.requests.clear()
     after, second = await _read(await connect(fake, now=lambda: clock), FLUID, first.cursor)
     assert set(after) == touched
-    assert fake.count() * 10 < full
     assert fake.count(SEARCH) == fake.count(CHANGELOGS) == 1
+    assert fake.count() == 2 + 3  # the fields and statuses are asked for anew every hour
     for entity, change in after.items():
         assert change.version > before[entity].version
         assert change.fields["status"] == "Reopened"
         assert change.transitions[-1].after == "Reopened"
         assert [one.order for one in change.transitions] == list(range(len(change.transitions)))
-    clock += timedelta(hours=1)
+    clock += timedelta(minutes=30)
     nothing, third = await _read(await connect(fake, now=lambda: clock), FLUID, second.cursor)
     assert nothing == {}
     assert third.cursor is not None
     assert third.cursor["watermark"] == (clock - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+async def test_one_percent_of_ten_thousand_costs_a_fiftieth_of_the_requests(connect: Connect) -> None:
+    clock = NOW
+    fake = small_site(10_000, now=lambda: clock)
+    _, last = await _read(await connect(fake, now=lambda: clock), ERP)
+    full = fake.count()
+    clock += timedelta(minutes=30)
+    for number in range(1, 101):
+        fake.edit(f"ERP-{number}", NOW + timedelta(minutes=5))
+    fake.requests.clear()
+    found, last = await _read(await connect(fake, now=lambda: clock), ERP, last.cursor)
+    assert len(found) == 100
+    assert fake.count() * 50 <= full
+    fake.requests.clear()
+    clock += timedelta(minutes=15)
+    found, _ = await _read(await connect(fake, now=lambda: clock), ERP, last.cursor)
+    assert (found, fake.count()) == ({}, 1)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Toronto", "Asia/Kolkata", "Pacific/Kiritimati", "Etc/GMT+12"])
@@ -121,7 +139,7 @@ async def test_after_one_percent_changed_only_that_is_read(connect: Connect, flu
 async def test_what_changes_around_a_read_is_never_lost(connect: Connect, zone: str, our_error: timedelta) -> None:
     # Clocks go back on this night in Toronto: 05:30 and 06:30 UTC are both 01:30 there.
     clock = datetime(2026, 11, 1, 5, 30, 40, tzinfo=UTC)
-    fake = _small_site(600, zone, now=lambda: clock)
+    fake = small_site(600, zone, now=lambda: clock)
     session = await connect(fake, now=lambda: clock + our_error)
     pages = read_issues(session, ERP, None)
     first = await anext(pages)
@@ -141,7 +159,7 @@ async def test_what_changes_around_a_read_is_never_lost(connect: Connect, zone: 
 
 async def test_the_index_may_lag_behind_by_the_overlap(connect: Connect) -> None:
     clock = NOW
-    fake = _small_site(10, now=lambda: clock)
+    fake = small_site(10, now=lambda: clock)
     _, first = await _read(await connect(fake, now=lambda: clock), ERP)
     # Updated before that read began, and visible only now.
     fake.edit("ERP-4", clock - OVERLAP + timedelta(seconds=1))
@@ -150,12 +168,51 @@ async def test_the_index_may_lag_behind_by_the_overlap(connect: Connect) -> None
     assert [change.name for change in found.values()] == ["ERP-4"]
 
 
+@pytest.mark.parametrize("lag", [timedelta(minutes=9), timedelta(hours=1), timedelta(hours=12)])
+async def test_an_index_that_lags_for_hours_hides_a_change_only_that_long(connect: Connect, lag: timedelta) -> None:
+    clock = NOW
+    fake = small_site(10, now=lambda: clock)
+    _, last = await _read(await connect(fake, now=lambda: clock), ERP)
+    fake.index_lag = lag
+    clock += timedelta(minutes=15)
+    fake.move("ERP-4", "Reopened", clock)
+    changed_at, known_at = clock, None
+    session = await connect(fake, now=lambda: clock)
+    while clock <= changed_at + lag + timedelta(minutes=75):
+        clock += timedelta(minutes=15)
+        found, last = await _read(session, ERP, last.cursor)
+        if "4" in found and found["4"].fields["status"] == "Reopened":
+            known_at = known_at or clock
+    assert known_at is not None
+
+
+async def test_what_is_read_by_id_is_as_new_as_jira_has_it_though_its_index_is_old(connect: Connect) -> None:
+    clock = NOW
+    fake = small_site(10, now=lambda: clock)
+    fake.index_lag = timedelta(hours=12)
+    fake.move("ERP-4", "Reopened", clock)
+    found, _ = await _read(await connect(fake, now=lambda: clock), ERP)
+    assert found["4"].fields["status"] == found["4"].transitions[-1].after == "Reopened"
+
+
+async def test_a_status_made_after_the_sites_were_remembered_has_its_category(connect: Connect) -> None:
+    clock = NOW
+    fake = small_site(10, now=lambda: clock)
+    _, last = await _read(await connect(fake, now=lambda: clock), ERP)
+    clock += timedelta(minutes=20)
+    fake.statuses.append(status("77", "Warten", "indeterminate"))
+    fake.move("ERP-4", "Warten", clock)
+    found, last = await _read(await connect(fake, now=lambda: clock), ERP, last.cursor)
+    assert found["4"].transitions[-1].after_category == found["4"].fields["status_category"] == "in_progress"
+    assert last.warnings == []
+
+
 @pytest.mark.parametrize(
     "changed",
     [JiraDataset(jql="project = ERP AND key != ERP-1"), JiraDataset(jql="project = ERP", fields=("Due date",))],
 )
 async def test_another_query_or_other_fields_read_everything_again(connect: Connect, changed: JiraDataset) -> None:
-    session = await connect(_small_site(50))
+    session = await connect(small_site(50))
     _, first = await _read(session, ERP)
     unchanged, _ = await _read(session, ERP, first.cursor)
     found, last = await _read(session, changed, first.cursor)
@@ -166,13 +223,13 @@ async def test_another_query_or_other_fields_read_everything_again(connect: Conn
 
 @pytest.mark.parametrize("cursor", [{}, {"watermark": "soon"}, {"watermark": True, "fields": "x"}, {"fields": None}])
 async def test_a_cursor_that_says_nothing_reads_everything(connect: Connect, cursor: Cursor) -> None:
-    found, _ = await _read(await connect(_small_site(10)), ERP, cursor)
+    found, _ = await _read(await connect(small_site(10)), ERP, cursor)
     assert len(found) == 10
 
 
 async def test_a_users_order_and_or_do_no_harm_to_an_incremental_read(connect: Connect) -> None:
     clock = NOW
-    fake = _small_site(10, now=lambda: clock)
+    fake = small_site(10, now=lambda: clock)
     dataset = JiraDataset(jql="key = ERP-1 OR key = ERP-2 ORDER BY priority DESC")
     _, first = await _read(await connect(fake, now=lambda: clock), dataset)
     clock += timedelta(days=1)
@@ -196,6 +253,11 @@ async def test_a_users_order_and_or_do_no_harm_to_an_incremental_read(connect: C
         (jira_faults.truncated(SEARCH, first=3), UnexpectedResponseError),
         (jira_faults.repeated_token(SEARCH), ConnectorError),
         (jira_faults.edited(SEARCH, lambda page: {**page, "nextPageToken": None}, first=3), UnexpectedResponseError),
+        (jira_faults.status(FETCH, 500, first=3), UnavailableError),
+        (jira_faults.status(FETCH, 400, first=3), QueryError),
+        (jira_faults.login_page(FETCH, first=3), UnexpectedResponseError),
+        (jira_faults.truncated(FETCH, first=5), UnexpectedResponseError),
+        (jira_faults.edited(FETCH, lambda page: {}), UnexpectedResponseError),
         (jira_faults.status(CHANGELOGS, 500), UnavailableError),
         (jira_faults.truncated(CHANGELOGS), UnexpectedResponseError),
         (jira_faults.edited(CHANGELOGS, lambda page: {}), UnexpectedResponseError),
@@ -208,7 +270,7 @@ async def test_a_users_order_and_or_do_no_harm_to_an_incremental_read(connect: C
 async def test_a_read_that_fails_anywhere_raises_and_never_ends_well(
     connect: Connect, fault: jira_faults.Fault, error: type[ConnectorError]
 ) -> None:
-    fake = _small_site(500, page_size=100)
+    fake = small_site(500, ids_page_size=100)
     fault.seen = 0
     fake.faults = [fault]
     pages: list[Page] = []
@@ -219,7 +281,7 @@ async def test_a_read_that_fails_anywhere_raises_and_never_ends_well(
 
 
 async def test_page_three_of_five_fails_and_nothing_of_it_is_handed_over(connect: Connect) -> None:
-    fake = _small_site(500, page_size=100)
+    fake = small_site(500, ids_page_size=100)
     fake.faults = [jira_faults.status(SEARCH, 502, first=3)]
     pages: list[Page] = []
     with pytest.raises(UnavailableError):
@@ -230,21 +292,21 @@ async def test_page_three_of_five_fails_and_nothing_of_it_is_handed_over(connect
 
 async def test_a_wrong_token_never_reads_an_empty_dataset(connect: Connect) -> None:
     with pytest.raises(AuthenticationError):
-        await _read(await connect(_small_site(10), token="revoked"), ERP)
+        await _read(await connect(small_site(10), token="revoked"), ERP)
 
 
 async def test_jira_says_what_is_wrong_with_a_dataset(connect: Connect) -> None:
     with pytest.raises(QueryError, match="Field 'colour' does not exist"):
-        await _read(await connect(_small_site(10)), JiraDataset(jql="colour = red"))
+        await _read(await connect(small_site(10)), JiraDataset(jql="colour = red"))
     with pytest.raises(QueryError, match="Did you mean 'Priority'"):
-        await _read(await connect(_small_site(10)), JiraDataset(jql="project = ERP", fields=("Pirority",)))
+        await _read(await connect(small_site(10)), JiraDataset(jql="project = ERP", fields=("Pirority",)))
 
 
 # --- side by side, and flat ------------------------------------------------------------------------------------------
 
 
 async def test_the_search_goes_on_while_changelogs_are_on_their_way_but_not_for_ever(connect: Connect) -> None:
-    fake = _small_site(5_000)
+    fake = small_site(5_000)
     gate = asyncio.Event()
     fake.faults = [jira_faults.held(CHANGELOGS, gate)]
     pages = read_issues(await connect(fake), ERP, None)
@@ -255,8 +317,8 @@ async def test_the_search_goes_on_while_changelogs_are_on_their_way_but_not_for_
         for _ in range(200):
             await asyncio.sleep(0)
     assert not first.done()
-    assert fake.count(CHANGELOGS) == 4
-    assert fake.count(SEARCH) == 20  # four batches of 500; the other 30 pages wait
+    assert fake.count(CHANGELOGS) == 6  # six batches of 500; the other four wait
+    assert fake.count(FETCH) == 30
     gate.set()
     page = await first
     assert [change.name for change in page.changes] == [f"ERP-{number}" for number in range(1, 501)]
@@ -264,7 +326,7 @@ async def test_the_search_goes_on_while_changelogs_are_on_their_way_but_not_for_
 
 
 async def test_a_reader_that_stops_early_leaves_no_request_behind(connect: Connect) -> None:
-    fake = _small_site(3_000)
+    fake = small_site(3_000)
     pages = read_issues(await connect(fake), ERP, None)
     await anext(pages)
     await pages.aclose()
@@ -275,13 +337,13 @@ async def test_a_reader_that_stops_early_leaves_no_request_behind(connect: Conne
 
 
 async def test_an_issue_that_comes_twice_is_handed_over_once_and_newest(connect: Connect) -> None:
-    fake = _small_site(150)
+    fake = small_site(150)
     newer = {
         **fake.named("ERP-1"),
         "fields": {**fake.named("ERP-1")["fields"], "updated": "2026-11-21T00:00:00.000+0000"},
     }
     newer.pop("changelog")
-    fake.faults = [jira_faults.edited(SEARCH, lambda page: {**page, "issues": [*page["issues"], newer]}, first=2)]
+    fake.faults = [jira_faults.edited(FETCH, lambda page: {**page, "issues": [*page["issues"], newer]}, first=2)]
     found, _ = await _read(await connect(fake), ERP)
     assert len(found) == 150
     assert found["1"].fields["updated"] == "2026-11-21T00:00:00Z"
@@ -291,7 +353,7 @@ async def test_an_issue_that_comes_twice_is_handed_over_once_and_newest(connect:
 
 
 async def test_a_history_of_sixty_one_changes_is_whole_however_it_is_paged(connect: Connect) -> None:
-    fake = _small_site(3, changelog_page_size=7)
+    fake = small_site(3, changelog_page_size=7)
     for number in range(60):  # and the one it has
         at = NOW - timedelta(minutes=61 - number)
         fake.move("ERP-2", "Reopened" if number % 2 else "Resolved", at)
@@ -338,26 +400,9 @@ async def test_recorded_histories_are_the_record(connect: Connect, devlake: Site
 async def test_only_what_is_needed_is_asked_for(connect: Connect, devlake: SiteData) -> None:
     fake = JiraCloudFake.of(devlake)
     await _read(await connect(fake), JiraDataset(jql="project = EE", fields=("Story Points",)))
-    asked = next(request.body for request in fake.requests if request.path == SEARCH)
+    asked = next(request.body for request in fake.requests if request.path == FETCH)
     assert "customfield_10024" in asked["fields"]
     assert "customfield_10020" in asked["fields"]
     assert not {"*all", "summary", "description", "comment"} & set(asked["fields"])
     changelogs = next(request.body for request in fake.requests if request.path == CHANGELOGS)
     assert changelogs["fieldIds"] == ["status"]
-
-
-def _small_site(count: int, zone: str = "UTC", **options: Any) -> JiraCloudFake:
-    """`count` open issues of a project ERP, one a minute from 2026-01-01, with one old change of status each."""
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    issues = []
-    for number in range(1, count + 1):
-        at = (start + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
-        fields = {
-            "project": {"id": "1", "key": "ERP", "name": "Resource planning"},
-            "status": FLUID_STATUSES[1],
-            "priority": {"name": "Major"},
-            "created": at,
-            "updated": at,
-        }
-        issues.append(issue(number, f"ERP-{number}", fields, [status_change(number, at, *FLUID_STATUSES[:2])]))
-    return JiraCloudFake(issues, FLUID_STATUSES, SYSTEM_FIELDS, zone, **{"now": lambda: NOW, **options})

@@ -1,0 +1,69 @@
+"""The query behind a dataset: its JQL, a saved filter, a project, a board, or those together."""
+
+import msgspec
+
+from connectors.errors import QueryError
+from connectors.jira.jql import narrowed, quoted
+from connectors.jira.models import JiraDataset
+from connectors.jira.session import JiraSession
+
+AGILE = "/rest/agile/1.0"
+
+
+class _Board(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+
+
+class _Boards(msgspec.Struct, frozen=True):
+    values: list[_Board]
+    isLast: bool = True
+
+
+class _Filter(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _BoardConfiguration(msgspec.Struct, frozen=True):
+    filter: _Filter
+
+
+async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
+    """One query for the whole dataset. Only a board has to be asked for: it is the issues of its filter."""
+    if dataset.board is None:
+        return static_jql(dataset)
+    board = dataset.board if isinstance(dataset.board, int) else await _board_named(session, dataset.board)
+    path = f"{AGILE}/board/{board}/configuration"
+    configuration = await session.get(path, _BoardConfiguration, "board")
+    return narrowed(static_jql(dataset), f"filter = {quoted(configuration.filter.id)}")
+
+
+def static_jql(dataset: JiraDataset) -> str:
+    """The dataset's query as far as it is known without asking: without its board."""
+    found = dataset.jql or ""
+    if dataset.project is not None:
+        found = narrowed(found, f"project = {quoted(dataset.project)}")
+    if dataset.filter is not None:
+        found = narrowed(found, f"filter = {quoted(str(dataset.filter))}")
+    return found
+
+
+async def _board_named(session: JiraSession, name: str) -> int:
+    matching: list[_Board] = []
+    start = 0
+    while True:
+        query = {"name": name, "startAt": start}
+        page = await session.get(session.with_query(f"{AGILE}/board", query), _Boards, "boards")
+        # Jira looks for boards whose name contains the words.
+        matching += [board for board in page.values if board.name.casefold() == name.casefold()]
+        start += len(page.values)
+        if page.isLast or not page.values:
+            break
+    if len(matching) > 1:
+        ids = " and ".join(str(board.id) for board in matching)
+        raise QueryError(
+            f"Jira has {len(matching)} boards named {name!r}: {ids}. Name the one that is meant by its id."
+        )
+    if not matching:
+        raise QueryError(f"Jira has no board named {name!r} that the account can see.")
+    return matching[0].id
