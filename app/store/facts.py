@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
@@ -11,11 +12,14 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Table,
+    and_,
+    bindparam,
     delete,
     extract,
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
     type_coerce,
@@ -48,6 +52,24 @@ class Window:
     known_at: datetime | None = None
 
 
+# Made once: making a statement costs more than running it.
+_KEPT = select(_table.c.id, *_columns).where(
+    _table.c.revision_id == bindparam("revision"),
+    _table.c.part == bindparam("in_part"),
+    _table.c.entity.in_(bindparam("entities", expanding=True)),
+    _table.c.recorded_to.is_(None),
+)
+_CLOSE = (
+    update(_table)
+    .where(_table.c.id.in_(bindparam("ids", expanding=True)))
+    .values(recorded_to=bindparam("now"), sort_key=None, awaits_rollup=False)
+)
+_is_tip = and_(_table.c.at.is_not(None), _table.c.value.is_not(None), _table.c.valid_to.is_(None))
+#: What the roll-up holds is to be taken away; what it does not hold yet, it need not hold any more.
+_CLOSE_FOR_LATER = _CLOSE.values(awaits_rollup=and_(_is_tip, not_(_table.c.awaits_rollup)))
+_INSERT = insert(_table)
+
+
 def _content(fact: domain.Fact) -> tuple[Any, ...]:
     return (fact.subject, *(getattr(fact, name) for name in _CONTENT))
 
@@ -67,13 +89,8 @@ async def replace_facts(
     names = list(entities)
     kept: dict[tuple[Any, ...], int] = {}
     for start in range(0, len(names), _IN):
-        query = select(_table.c.id, *_columns).where(
-            col(Fact.revision_id) == revision_id,
-            col(Fact.part) == part,
-            col(Fact.entity).in_(names[start : start + _IN]),
-            col(Fact.recorded_to).is_(None),
-        )
-        for row in await session.execute(query):
+        chosen = {"revision": revision_id, "in_part": part, "entities": names[start : start + _IN]}
+        for row in await session.execute(_KEPT, chosen):
             kept[tuple(row[1:])] = row[0]
     added: list[dict[str, Any]] = []
     for fact in facts:
@@ -83,26 +100,30 @@ async def replace_facts(
         added.append(
             dict(zip(_names, content, strict=True))
             | {"revision_id": revision_id, "part": part, "entity": fact.entity}
-            | {"recorded_from": now, "recorded_to": None, "sort_key": None}
+            | {"recorded_from": now, "recorded_to": None, "sort_key": None, "awaits_rollup": False}
         )
     closed = list(kept.values())
     if not closed and not added:
         return False
     gone = [found for found in (dict(zip(_names, content, strict=True)) for content in kept) if _counts(found)]
     coming = [new for new in added if _counts(new)]
-    upkeep = None
+    has_ahead = any(_is_ahead(new, now) for new in coming)
+    upkeep, may_wait = None, False
     if rule is not None and (gone or coming):
-        upkeep = Upkeep(session, revision_id, part, rule, now)
+        may_wait = not has_ahead and rule.may_wait(len(gone) + len(coming), names[0], now)
         for new in coming:
-            new["sort_key"] = rule.sort_key(new["value"], new["group_key"]) if new["valid_to"] is None else None
-        await upkeep.begin(_tip(gone), _tip(coming))
+            if new["valid_to"] is None:
+                new["sort_key"], new["awaits_rollup"] = rule.sort_key(new["value"], new["group_key"]), may_wait
+        if not may_wait:
+            upkeep = Upkeep(session, revision_id, part, rule, now)
+            await upkeep.begin(_tip(gone), _tip(coming))
     for start in range(0, len(closed), _IN):
-        ended = update(Fact).where(col(Fact.id).in_(closed[start : start + _IN]))
-        await session.execute(ended.values(recorded_to=now, sort_key=None))
+        ended = {"ids": closed[start : start + _IN], "now": now}
+        await session.execute(_CLOSE_FOR_LATER if may_wait else _CLOSE, ended)
     for start in range(0, len(added), _IN):
-        await session.execute(insert(_table), added[start : start + _IN])
+        await session.execute(_INSERT, added[start : start + _IN])
     if upkeep is not None:
-        await upkeep.finish(closed, names, has_ahead=any(_is_ahead(new, now) for new in coming))
+        await upkeep.finish(closed, names, has_ahead=has_ahead)
     return True
 
 
@@ -147,39 +168,46 @@ def _inside(window: Window) -> list[ColumnElement[bool]]:
     return clauses
 
 
+_MOMENTS = ("start", "end", "as_of", "known_at")
+
+
+def _moments(window: Window) -> dict[str, datetime]:
+    found = {name: getattr(window, name) for name in _MOMENTS}
+    return {name: moment for name, moment in found.items() if moment is not None}
+
+
+@lru_cache(maxsize=16)
+def _counted(*given: str, last: bool) -> Any:
+    """The facts that count in a window that has these moments, by moment and subject, or only the `last` of them."""
+    window: Any = Window(*(bindparam(name) if name in given else None for name in _MOMENTS))  # type: ignore[arg-type]
+    query = select(_table.c.value, _table.c.group_key).where(
+        _table.c.revision_id == bindparam("revision"),
+        _table.c.part == bindparam("in_part"),
+        _table.c.value.is_not(None),
+        *_inside(window),
+        *_known(window),
+    )
+    if last:
+        return query.order_by(_table.c.at.desc(), _table.c.subject.desc()).limit(1)
+    return query.order_by(_table.c.at, _table.c.subject)
+
+
 async def values_in(
     session: AsyncSession, revision_id: int, part: str, window: Window
 ) -> list[tuple[Decimal, str | None]]:
     """The (value, group) of every fact that counts, in order of moment."""
-    query = (
-        select(col(Fact.value), col(Fact.group))
-        .where(
-            col(Fact.revision_id) == revision_id,
-            col(Fact.part) == part,
-            col(Fact.value).is_not(None),
-            *_inside(window),
-            *_known(window),
-        )
-        .order_by(col(Fact.at), col(Fact.subject))
-    )
-    return [(row[0], row[1]) for row in await session.execute(query) if row[0] is not None]
+    moments = _moments(window)
+    query = _counted(*moments, last=False)
+    rows = await session.execute(query, {"revision": revision_id, "in_part": part} | moments)
+    return [(row[0], row[1]) for row in rows]
 
 
 async def last_value(session: AsyncSession, revision_id: int, part: str, window: Window) -> Decimal | None:
     """The value of the last fact that counts, by moment and subject."""
-    query = (
-        select(_table.c.value)
-        .where(
-            _table.c.revision_id == revision_id,
-            _table.c.part == part,
-            _table.c.value.is_not(None),
-            *_inside(window),
-            *_known(window),
-        )
-        .order_by(_table.c.at.desc(), _table.c.subject.desc())
-        .limit(1)
-    )
-    return await session.scalar(query)
+    moments = _moments(window)
+    query = _counted(*moments, last=True)
+    value: Decimal | None = await session.scalar(query, {"revision": revision_id, "in_part": part} | moments)
+    return value
 
 
 async def facts_in(

@@ -8,14 +8,15 @@ or cease to hold at a moment still to come, are added and taken away one by one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, literal, select, union_all
+from sqlalchemy import Table, bindparam, case, false, func, literal_column, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.aggregate import aggregate_ranked, aggregate_total, exact_sum, rank_of
+from app.domain.aggregate import aggregate_ranked, aggregate_total, exact_product, exact_sum, rank_of
 from app.store import facts as fact_store
 from app.store.facts import Window
 from app.store.rollup_buckets import Scale, added_up, find
@@ -23,6 +24,7 @@ from app.store.rollup_days import EVERYTHING, SPAN, Cover, Days, cover, days_in
 from app.store.rollup_keys import number_key, number_of
 from app.store.rollup_rules import Rule
 from app.store.tables import Fact, FactAhead, RollUp, RollUpScale
+from app.store.types import Moment
 
 _fact: Table = Fact.__table__  # type: ignore[attr-defined]
 _rollup: Table = RollUp.__table__  # type: ignore[attr-defined]
@@ -38,22 +40,40 @@ class RolledUp:
     facts: int
 
 
+#: In the place of `days`, for a fact that is still to be rolled up.
+_AWAITING = -1
+
+
 def _statement(*, with_buckets: bool) -> Any:
-    """The row over everything, and the rows of the days and spans of a cover, in one question."""
-    columns = [
-        _rollup.c.days,
-        _rollup.c.facts,
-        _rollup.c.total,
-        _rollup.c.buckets if with_buckets else literal(None).label("buckets"),
-        _rollup.c.settled_from,
-        _rollup.c.has_ahead,
+    """One question for the facts that are still to be rolled up, the row over everything with the scale, and the rows
+    of the days and spans of a cover."""
+    awaiting: list[Any] = [
+        literal_column(str(_AWAITING)).label("days"),
+        case((_fact.c.recorded_to.is_(None), literal_column("1")), else_=literal_column("-1")).label("facts"),
+        _fact.c.value.label("total"),
+        func.coalesce(_fact.c.recorded_to, _fact.c.recorded_from, type_=Moment()).label("settled_from"),
+        false().label("has_ahead"),
+        _fact.c.at,
     ]
-    of_part = (_rollup.c.revision_id == bindparam("revision"), _rollup.c.part == bindparam("in_part"))
+    columns: list[Any] = [_rollup.c[name] for name in ("days", "facts", "total", "settled_from", "has_ahead")]
+    columns.append(null().label("at"))
+    scale, no_scale = [], []
+    if with_buckets:
+        awaiting += [null().label("buckets"), null().label("bounds")]
+        columns.append(_rollup.c.buckets)
+        of_rollup = (_scale.c.revision_id == _rollup.c.revision_id, _scale.c.part == _rollup.c.part)
+        scale = [select(_scale.c.bounds).where(*of_rollup).scalar_subquery().label("bounds")]
+        no_scale = [null().label("bounds")]
+    of_part, of_facts = (
+        (table.c.revision_id == bindparam("revision"), table.c.part == bindparam("in_part"))
+        for table in (_rollup, _fact)
+    )
     ranges = [(SPAN, "spans"), (1, "days"), (1, "more_days")]
     return union_all(
-        select(*columns).where(*of_part, _rollup.c.days == EVERYTHING, _rollup.c.day == 0),
+        select(*awaiting).where(*of_facts, _fact.c.awaits_rollup),
+        select(*columns, *scale).where(*of_part, _rollup.c.days == EVERYTHING, _rollup.c.day == 0),
         *(
-            select(*columns).where(
+            select(*columns, *no_scale).where(
                 *of_part,
                 _rollup.c.days == days,
                 _rollup.c.day >= bindparam(f"{name}_from"),
@@ -64,9 +84,6 @@ def _statement(*, with_buckets: bool) -> Any:
     )
 
 
-_BOUNDS = select(_scale.c.bounds).where(
-    _scale.c.revision_id == bindparam("revision"), _scale.c.part == bindparam("in_part")
-)
 _TOTALS, _BUCKETS = _statement(with_buckets=False), _statement(with_buckets=True)
 
 
@@ -95,8 +112,9 @@ async def rolled_up(
 
 
 class _Reading:
-    """The roll-up of a window, read: `count`, `total` and `lanes` of its whole days, corrected by the values `added`
-    from part-days and both `added` and `removed` for what is ahead; `count` is corrected already."""
+    """The roll-up of a window, read: `count`, `total` and `lanes` of its whole days, the first two with what is still
+    `awaiting` its place in the rows. They are corrected by the values `added` from part-days and both `added` and
+    `removed` for what is ahead; `count` is corrected already."""
 
     def __init__(
         self, session: AsyncSession, revision_id: int, part: str, window: Window, days: Days, covered: Cover
@@ -110,6 +128,8 @@ class _Reading:
         self.count = 0
         self.total = Decimal(0)
         self.lanes = b""
+        self.bounds: bytes | None = None
+        self.awaiting: list[Any] = []
         self.added: list[Decimal] = []
         self.removed: list[Decimal] = []
 
@@ -120,15 +140,19 @@ class _Reading:
         """Read the rows; False where they do not hold for the window's moments."""
         rows = await self._rows(self._covered, with_buckets=with_buckets)
         whole = next((row for row in rows if row.days == EVERYTHING), None)
-        if whole is None or self._window.as_of < whole.settled_from:
+        if whole is None:
             return False
-        if self._window.known_at is not None and self._window.known_at < whole.settled_from:
+        settled_from = max(row.settled_from for row in rows if row.settled_from is not None)
+        if min(self._window.as_of, self._window.known_at or self._window.as_of) < settled_from:
             return False
         chosen = _chosen(rows, self._covered)
-        self.count = sum(row.facts for row in chosen)
-        self.total = exact_sum(row.total for row in chosen)
+        self.awaiting = [row for row in rows if row.days == _AWAITING and self._is_in_whole_days(row.at)]
+        self.count = sum(row.facts for row in (*chosen, *self.awaiting))
+        self.total = exact_sum(
+            (*(row.total for row in chosen), *(exact_product(row.total, row.facts) for row in self.awaiting))
+        )
         if with_buckets:
-            self.lanes = added_up(row.buckets for row in chosen)
+            self.lanes, self.bounds = added_up(row.buckets for row in chosen), whole.bounds
         for start, end in self._covered.edges:
             edge = Window(start, end, self._window.as_of)
             found = await fact_store.values_in(self._session, self._revision_id, self._part, edge)
@@ -160,6 +184,10 @@ class _Reading:
             elif valid_to is not None and has_begun:
                 self.added.append(value)
 
+    def _is_in_whole_days(self, at: datetime) -> bool:
+        start, end = self._covered.start, self._covered.end
+        return (start is None or at >= start) and (end is None or at < end)
+
     def _in_whole_days(self) -> list[Any]:
         clauses = []
         if self._covered.start is not None:
@@ -190,9 +218,10 @@ class _Reading:
 
     async def values_at(self, rank: int, *, both: bool) -> tuple[Decimal, Decimal]:
         """The value of a rank, and that of the next one (or the same again)."""
-        stored = await self._session.scalar(_BOUNDS, {"revision": self._revision_id, "in_part": self._part})
-        scale = Scale.load(stored)
+        scale = Scale.load(self.bounds)
         counts = scale.by_value(self.lanes)
+        for row in self.awaiting:
+            counts[scale.bucket_of(number_key(row.total))] += row.facts
         added, removed = ([number_key(value) for value in values] for values in (self.added, self.removed))
         for keys, sign in ((added, 1), (removed, -1)):
             for key in keys:
@@ -258,4 +287,6 @@ def _keys_between(bounds: tuple[str, ...], *, from_end: bool) -> Any:
 
 
 def _chosen(rows: Sequence[Any], covered: Cover) -> list[Any]:
-    return [row for row in rows if (row.days == EVERYTHING) == covered.is_everything]
+    if covered.is_everything:
+        return [row for row in rows if row.days == EVERYTHING]
+    return [row for row in rows if row.days > EVERYTHING]

@@ -17,6 +17,13 @@ from app.store.rollup_keys import after
 
 #: A bucket of more facts than this is split, unless they have one value.
 FULL = 4096
+#: In a part of very many facts a bucket may hold one in so many of them, so that the rows do not grow with the part.
+SHARES = 256
+
+
+def full(facts: int) -> int:
+    """How many facts fill a bucket of a part that has so many."""
+    return max(FULL, facts // SHARES)
 
 
 class Scale:
@@ -55,10 +62,11 @@ class Scale:
         start, end = self.range(bucket)
         return end == after(start)
 
-    def split(self, bucket: int, keys: Iterable[tuple[bytes, int]]) -> None:
-        """Make the bucket several, given its keys in order with the number of facts of each."""
+    def split(self, bucket: int, keys: Iterable[tuple[bytes, int]], limit: int) -> None:
+        """Make the bucket several of at most `limit` facts, given its keys in order with the number of facts of
+        each."""
         start, end = self.range(bucket)
-        cutter = Cutter(start)
+        cutter = Cutter(limit, start)
         cuts = (bound for key, count in keys for bound in cutter.cuts(key, count))
         added = [bound for bound in cuts if end is None or bound < end]
         first = len(self.lanes)
@@ -73,18 +81,19 @@ class Scale:
 
 
 class Cutter:
-    """Says where buckets of about half of `FULL` begin after `start`, told each key in order with the number of its
-    facts. A key of many facts has a bucket to itself."""
+    """Says where buckets of about half of `limit` facts begin after `start`, told each key in order with the number of
+    its facts. A key of many facts has a bucket to itself."""
 
-    def __init__(self, start: bytes = b"") -> None:
+    def __init__(self, limit: int, start: bytes = b"") -> None:
+        self._limit = limit
         self._last = start
         self._filled = 0
 
     def cuts(self, key: bytes, count: int) -> list[bytes]:
         """The buckets that begin with this key or right after it."""
         found = []
-        is_heavy = count >= FULL // 4
-        if key > self._last and (is_heavy or self._filled >= FULL // 2):
+        is_heavy = count >= self._limit // 4
+        if key > self._last and (is_heavy or self._filled >= self._limit // 2):
             found.append(key)
             self._filled = 0
         if is_heavy:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.aggregate import exact_product, exact_sum
 from app.store.deliveries import upsert
-from app.store.rollup_buckets import Cutter, Scale, pack, unpack
+from app.store.rollup_buckets import Cutter, Scale, full, pack, unpack
 from app.store.rollup_days import EVERYTHING, days_in
 from app.store.rollup_keys import number_of
 from app.store.rollup_rules import Rule, places
@@ -75,6 +75,8 @@ class _Row:
 async def build(session: AsyncSession, revision_id: int, part: str, rule: Rule, *, now: datetime) -> None:
     """Sum up all facts of a part, whatever was summed up before. Reads each fact once or twice, in one transaction."""
     await delete_rollups(session, revision_id, part)
+    awaiting = (_fact.c.revision_id == revision_id, _fact.c.part == part, _fact.c.awaits_rollup)
+    await session.execute(update(_fact).where(*awaiting).values(awaits_rollup=False))
     await _give_keys(session, revision_id, part, rule)
     rows: dict[int, _Row] = defaultdict(_Row)
     bounds = [b""]
@@ -160,7 +162,9 @@ async def _add_ranked(
     session: AsyncSession, revision_id: int, part: str, rule: Rule, rows: dict[int, _Row]
 ) -> list[bytes]:
     """Count the facts in order of their values, so that the buckets come of it; returns where those begin."""
-    days, cutter, bounds = days_in(rule.zone), Cutter(), [b""]
+    sorted_facts = (_fact.c.revision_id == revision_id, _fact.c.part == part, _fact.c.sort_key.is_not(None))
+    facts = await session.scalar(select(func.count()).select_from(_fact).where(*sorted_facts)) or 0
+    days, cutter, bounds = days_in(rule.zone), Cutter(full(facts)), [b""]
 
     def add(key: bytes, by_day: Counter[int]) -> None:
         bounds.extend(cutter.cuts(key, by_day.total()))
@@ -176,7 +180,7 @@ async def _add_ranked(
     by_day: Counter[int] = Counter()
     query = (
         select(_fact.c.sort_key, _fact.c.at, func.count())
-        .where(_fact.c.revision_id == revision_id, _fact.c.part == part, _fact.c.sort_key.is_not(None))
+        .where(*sorted_facts)
         .group_by(_fact.c.sort_key, _fact.c.at)
         .order_by(_fact.c.sort_key)
     )

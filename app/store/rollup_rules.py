@@ -1,5 +1,6 @@
 """What of a fact goes into a roll-up, and where."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,11 @@ from zoneinfo import ZoneInfo
 
 from app.store.rollup_days import EVERYTHING, SPAN
 from app.store.rollup_keys import group_key, number_key
+
+#: A change of no more facts than this is rolled up later, together with those that follow.
+FEW = 16
+#: One in so many of these changes rolls up what has gathered.
+TURN = 32
 
 
 class Counted(NamedTuple):
@@ -32,6 +38,13 @@ class Rule:
         if aggregate == "distinct":
             return cls("distinct", zone)
         return cls("total" if aggregate in ("count", "sum", "avg", "last") else "ranked", zone)
+
+    def may_wait(self, changes: int, subject: str, now: datetime) -> bool:
+        """Whether a change of so many facts can be rolled up later. Whose turn it is follows from the change itself,
+        so that nobody has to count them; a group moves with its last fact, which is to be known at once."""
+        if self.kind == "distinct" or changes > FEW:
+            return False
+        return zlib.crc32(f"{subject} {now.isoformat()}".encode()) % TURN != 0
 
     def sort_key(self, value: Decimal, group: str | None) -> bytes | None:
         """What the index over the part's facts sorts on, where one is needed."""

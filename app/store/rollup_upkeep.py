@@ -9,21 +9,22 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Table, and_, delete, func, or_, select
+from sqlalchemy import Table, bindparam, delete, func, literal, or_, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.aggregate import exact_sum
-from app.store import rollup_buckets
-from app.store.deliveries import upsert
-from app.store.rollup_buckets import Scale, changed, unpack
+from app.store.rollup_buckets import Scale, changed, full, unpack
 from app.store.rollup_build import build, note_ahead
 from app.store.rollup_days import EVERYTHING, SPAN, days_in
 from app.store.rollup_keys import group_key, number_key
 from app.store.rollup_rules import Counted, Rule, places
 from app.store.tables import Fact, FactAhead, RollUp, RollUpScale
+from app.store.types import Bytes
 
 _IN = 1000
 _fact: Table = Fact.__table__  # type: ignore[attr-defined]
@@ -55,18 +56,17 @@ class Upkeep:
         self._days = days_in(rule.zone)
         self._gains: dict[tuple[int, int], _Gain] = {}
         self._scale = Scale()
+        self._stored: dict[tuple[int, int], Any] = {}
+        self._asked: set[tuple[int, int]] = set()
         self._whole: Any = None
         self._is_new = False
         self._groups: dict[bytes, datetime | None] = {}
 
     async def begin(self, removed: Sequence[Counted], added: Sequence[Counted]) -> None:
-        """Note the facts that leave and those that come, and read what is stored."""
-        query = (
-            select(_rollup.c.buckets, _rollup.c.settled_from, _rollup.c.has_ahead, _scale.c.bounds)
-            .outerjoin(_scale, and_(_scale.c.revision_id == _rollup.c.revision_id, _scale.c.part == _rollup.c.part))
-            .where(*self._of(_rollup), _rollup.c.days == EVERYTHING, _rollup.c.day == 0)
-        )
-        self._whole = (await self._session.execute(query)).one_or_none()
+        """Note the facts that leave and those that come, those that waited too, and read what is stored."""
+        signed = [*await self._awaiting(), *((-1, one) for one in removed), *((1, one) for one in added)]
+        days = [self._days.of(one.at) for _, one in signed]
+        await self._read({place for day in days for place in places(day)} | {(EVERYTHING, 0)})
         if self._whole is None:
             known = await self._session.execute(select(_fact.c.id).where(*self._of(_fact)).limit(1))
             self._is_new = known.first() is None
@@ -75,10 +75,9 @@ class Upkeep:
         elif self._rule.kind == "ranked":
             self._scale = Scale.load(self._whole.bounds)
         if self._rule.kind == "distinct":
-            self._groups = await self._last_of({group_key(one.group) for one in (*removed, *added)})
-        for sign, facts in ((-1, removed), (1, added)):
-            for one in facts:
-                self._add(one, sign)
+            self._groups = await self._last_of({group_key(one.group) for _, one in signed})
+        for (sign, one), day in zip(signed, days, strict=True):
+            self._add(one, sign, day)
 
     async def finish(self, closed: Collection[int], entities: Sequence[str], *, has_ahead: bool) -> None:
         """Write the roll-up, now that the facts are written. `has_ahead`: some that came begin or cease to hold at a
@@ -96,12 +95,21 @@ class Upkeep:
     def _of(self, table: Table) -> tuple[Any, Any]:
         return table.c.revision_id == self._revision_id, table.c.part == self._part
 
-    def _at(self, at: datetime) -> list[_Gain]:
-        return [self._gains.setdefault(place, _Gain()) for place in places(self._days.of(at))]
+    async def _awaiting(self) -> list[tuple[int, Counted]]:
+        """What earlier changes left to be rolled up, and is from now on."""
+        awaiting = (*self._of(_fact), _fact.c.awaits_rollup)
+        query = select(_fact.c.recorded_to, _fact.c.at, _fact.c.value, _fact.c.group_key).where(*awaiting)
+        rows = (await self._session.execute(query)).all()
+        if rows:
+            await self._session.execute(update(_fact).where(*awaiting).values(awaits_rollup=False))
+        return [(1 if row.recorded_to is None else -1, Counted(row.at, row.value, row.group_key)) for row in rows]
 
-    def _add(self, one: Counted, sign: int) -> None:
+    def _at(self, day: int) -> list[_Gain]:
+        return [self._gains.setdefault(place, _Gain()) for place in places(day)]
+
+    def _add(self, one: Counted, sign: int, day: int) -> None:
         lane = self._scale.lane_of(number_key(one.value)) if self._rule.kind == "ranked" else None
-        for gain in self._at(one.at):
+        for gain in self._at(day):
             gain.facts += sign
             if self._rule.kind != "distinct":
                 gain.values.append(one.value if sign > 0 else one.value.copy_negate())
@@ -126,7 +134,7 @@ class Upkeep:
         for sign, last in ((-1, self._groups), (1, await self._last_of(self._groups))):
             for at in last.values():
                 if at is not None:
-                    for gain in self._at(at):
+                    for gain in self._at(self._days.of(at)):
                         gain.values.append(Decimal(sign))
 
     async def _split(self) -> None:
@@ -134,7 +142,8 @@ class Upkeep:
         gained = self._gains.get((EVERYTHING, 0), _Gain()).lanes
         stored = b"" if self._whole is None else self._whole.buckets
         counts = unpack(changed(stored, gained), 0)
-        for lane in [lane for lane, count in gained.items() if count > 0 and counts[lane] > rollup_buckets.FULL]:
+        limit = full(sum(counts))
+        for lane in [lane for lane, count in gained.items() if count > 0 and counts[lane] > limit]:
             bucket = self._scale.lanes.index(lane)
             if self._scale.has_one_value(bucket):
                 continue
@@ -144,11 +153,11 @@ class Upkeep:
                 query = query.where(_fact.c.sort_key < end)
             rows = (await self._session.execute(query.order_by(_fact.c.sort_key))).all()
             counted = ((key, sum(1 for _ in same)) for key, same in groupby(row[0] for row in rows))
-            self._scale.split(bucket, list(counted))
+            self._scale.split(bucket, list(counted), limit)
             for key, at in rows:
                 new = self._scale.lane_of(key)
                 if new != lane:
-                    for gain in self._at(at):
+                    for gain in self._at(self._days.of(at)):
                         gain.lanes[lane] -= 1
                         gain.lanes[new] += 1
 
@@ -170,10 +179,12 @@ class Upkeep:
 
     async def _write(self, *, has_ahead: bool) -> None:
         self._gains.setdefault((EVERYTHING, 0), _Gain())
-        stored = await self._stored()
+        if not self._is_new:
+            await self._read(self._gains.keys() - self._asked)  # days that a split or a group has brought
         rows = []
         for place, gain in self._gains.items():
-            facts, total, buckets = stored.get(place, (0, _ZERO, b""))
+            stored = self._stored.get(place)
+            facts, total, buckets = (0, _ZERO, b"") if stored is None else (stored.facts, stored.total, stored.buckets)
             rows.append(
                 {
                     "revision_id": self._revision_id,
@@ -187,36 +198,55 @@ class Upkeep:
                     "has_ahead": has_ahead and place[0] == EVERYTHING,
                 }
             )
-        statement = upsert(self._session, _rollup)
-        updated = {name: statement.excluded[name] for name in _UPDATED}
-        keys = ["revision_id", "part", "days", "day"]
-        await self._session.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated), rows)
+        dialect = self._session.get_bind().dialect.name
+        await self._session.execute(_upserts(dialect)[0], rows)
         if self._scale.has_changed:
-            scale = upsert(self._session, _scale)
-            scale = scale.on_conflict_do_update(
-                index_elements=["revision_id", "part"], set_={"bounds": scale.excluded.bounds}
-            )
             row = {"revision_id": self._revision_id, "part": self._part, "bounds": self._scale.dump()}
-            await self._session.execute(scale, [row])
+            await self._session.execute(_upserts(dialect)[1], [row])
 
     def _settled_from(self) -> datetime:
         return self._now if self._whole is None else max(self._now, self._whole.settled_from)
 
-    async def _stored(self) -> dict[tuple[int, int], tuple[int, Decimal, bytes]]:
-        if self._is_new:
-            return {}
-        wanted: dict[int, list[int]] = {EVERYTHING: [0], SPAN: [], 1: []}
-        for days, day in self._gains:
-            if days != EVERYTHING:
-                wanted[days].append(day)
-        found = {}
-        for start in range(0, len(wanted[1]) or 1, _IN):
-            among = [
-                and_(_rollup.c.days == days, _rollup.c.day.in_(some[start : start + _IN]))
-                for days, some in wanted.items()
-                if some[start : start + _IN]
-            ]
-            query = select(_rollup.c.days, _rollup.c.day, _rollup.c.facts, _rollup.c.total, _rollup.c.buckets)
-            for row in await self._session.execute(query.where(*self._of(_rollup), or_(*among))):
-                found[row.days, row.day] = (row.facts, row.total, row.buckets)
-        return found
+    async def _read(self, wanted: Collection[tuple[int, int]]) -> None:
+        """Read some rows of the roll-up."""
+        self._asked.update(wanted)
+        spans, days = (sorted(day for length, day in wanted if length == one) for one in (SPAN, 1))
+        for start in range(0, max(len(days), (EVERYTHING, 0) in wanted), _IN):
+            chosen: dict[str, Any] = {"spans": spans[start : start + _IN], "days_in": days[start : start + _IN]}
+            chosen |= {"revision": self._revision_id, "in_part": self._part}
+            for row in await self._session.execute(_STORED, chosen):
+                self._stored[row.days, row.day] = row
+        self._whole = self._stored.get((EVERYTHING, 0))
+
+
+def _stored_rows() -> Any:
+    """The row over everything with the scale, and those of some spans and days."""
+    columns = [_rollup.c[name] for name in ("days", "day", "facts", "total", "buckets", "settled_from", "has_ahead")]
+    of_part = (_rollup.c.revision_id == bindparam("revision"), _rollup.c.part == bindparam("in_part"))
+    of_rollup = (_scale.c.revision_id == _rollup.c.revision_id, _scale.c.part == _rollup.c.part)
+    bounds = select(_scale.c.bounds).where(*of_rollup).scalar_subquery()
+    no_bounds = literal(None, Bytes())
+    return union_all(
+        select(*columns, bounds.label("bounds")).where(*of_part, _rollup.c.days == EVERYTHING, _rollup.c.day == 0),
+        *(
+            select(*columns, no_bounds.label("bounds")).where(
+                *of_part, _rollup.c.days == length, _rollup.c.day.in_(bindparam(name, expanding=True))
+            )
+            for length, name in ((SPAN, "spans"), (1, "days_in"))
+        ),
+    )
+
+
+_STORED = _stored_rows()
+
+
+@lru_cache
+def _upserts(dialect: str) -> tuple[Any, Any]:
+    """Statements that write rows of the roll-up, and a scale."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    rows, scale = insert(_rollup), insert(_scale)
+    updated = {name: rows.excluded[name] for name in _UPDATED}
+    return (
+        rows.on_conflict_do_update(index_elements=["revision_id", "part", "days", "day"], set_=updated),
+        scale.on_conflict_do_update(index_elements=["revision_id", "part"], set_={"bounds": scale.excluded.bounds}),
+    )

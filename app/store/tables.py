@@ -157,6 +157,9 @@ class MetricRevision(SQLModel, table=True):
     created_at: datetime = _moment()
     built_parts: int = 0
     built_through: str | None = _text(null=True)
+    #: Of how many entities the facts are extracted, of how many (known once the build has begun).
+    built_entities: int = Field(default=0, sa_column=Column(BigId, nullable=False, server_default=text("0")))
+    entities_to_build: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
 
 
 class MetricPart(SQLModel, table=True):
@@ -415,7 +418,9 @@ class Event(SQLModel, table=True):
 
 
 class Fact(SQLModel, table=True):
-    """What one subject adds to one part of a revision, on both time axes. `recorded_to` empty: known now."""
+    """What one subject adds to one part of a revision, on both time axes. `recorded_to` empty: known now.
+
+    `awaits_rollup`: the roll-up does not hold it yet, or (once it is closed) still does."""
 
     __tablename__ = "fact"
     __table_args__ = (
@@ -446,6 +451,13 @@ class Fact(SQLModel, table=True):
             sqlite_where=text("since IS NOT NULL AND at IS NULL AND recorded_to IS NULL"),
             postgresql_where=text("since IS NOT NULL AND at IS NULL AND recorded_to IS NULL"),
         ),
+        Index(
+            "ix_fact_awaiting",
+            "revision_id",
+            "part",
+            sqlite_where=text("awaits_rollup"),
+            postgresql_where=text("awaits_rollup"),
+        ),
     )
     id: int = _id()
     revision_id: int = _ref("metric_revision")
@@ -464,6 +476,9 @@ class Fact(SQLModel, table=True):
     recorded_from: datetime = _moment()
     recorded_to: datetime | None = _moment(null=True)
     sort_key: bytes | None = Field(default=None, sa_column=Column(Bytes, nullable=True))
+    awaits_rollup: bool = Field(
+        default=False, sa_column=Column(Boolean, default=False, server_default=text("false"), nullable=False)
+    )
 
 
 class RollUp(SQLModel, table=True):

@@ -13,7 +13,7 @@ import pytest_asyncio
 from app.domain.aggregate import aggregate
 from app.domain.records import Fact
 from app.domain.window import local_day, start_of_day
-from app.store import rollup_buckets
+from app.store import rollup_buckets, rollup_rules
 from app.store.database import Database, Session
 from app.store.facts import Window, replace_facts, values_in
 from app.store.rollup import RolledUp, rolled_up
@@ -108,10 +108,10 @@ class World:
             )
         return chain
 
-    def change(self) -> list[str]:
+    def change(self, of: int | None = None) -> list[str]:
         """Let time pass, and some entities change, come or go."""
         self.now += timedelta(seconds=self.random.choice([0, 1, 3600, 86400, 200_000]))
-        entities = [f"e{number}" for number in self.random.sample(range(120), self.random.choice([1, 5, 80]))]
+        entities = [f"e{number}" for number in self.random.sample(range(120), of or self.random.choice([1, 5, 80]))]
         for entity in entities:
             self.facts[entity] = [] if self.random.random() < 0.15 else self._chain(entity)
         return entities
@@ -162,11 +162,12 @@ async def test_any_history_in_any_window_is_what_the_facts_and_a_naive_evaluator
     database: Database, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollup_buckets, "FULL", 16)
+    monkeypatch.setattr(rollup_rules, "TURN", 3)
     world = World(seed)
     async with database.writing() as session:
         revision = await a_revision(session)
-        for step in range(10):
-            entities = world.change()
+        for step in range(14):
+            entities = world.change(of=80 if step in (0, 6) else None)
             found = [one for entity in entities for one in world.facts[entity]]
             for kind in HOW:
                 rule = Rule.of(HOW[kind][0], world.zone)

@@ -104,7 +104,7 @@ def _split(scale: Scale, lanes: bytes, bucket: int, numbers: list[int]) -> bytes
     if len(keys) <= rollup_buckets.FULL or scale.has_one_value(bucket):
         return lanes
     old = scale.lanes[bucket]
-    scale.split(bucket, [(key, len(list(same))) for key, same in groupby(keys)])
+    scale.split(bucket, [(key, len(list(same))) for key, same in groupby(keys)], rollup_buckets.FULL)
     moved = Counter(scale.lane_of(key) for key in keys)
     moved[old] -= len(keys)
     return changed(lanes, moved)
