@@ -1,9 +1,11 @@
-"""Which deliveries count: a dataset's rules (`where entity at event link`) applied to what a webhook brought."""
+"""Which deliveries count: a dataset's rules (`where entity at event link key deleted`) applied to what a webhook
+brought, once, or to each element of the list that `each` names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from app.domain.expression import Rule, RuleError, RuleValue, compile_rule
 from app.domain.language import DatasetSpec
@@ -11,12 +13,17 @@ from app.domain.moments import parse_moment
 from app.domain.records import Event, JsonValue
 
 DELIVERY_VARIABLES = ("body", "headers")
+ITEM_VARIABLES = ("body", "headers", "item")
+#: The keys of a dataset that are rules over a delivery, and the one that lists its events.
+RULES = ("entity", "at", "event", "where", "link", "key", "deleted")
+LIST_RULE = "each"
 MAX_NAME = 500
+MAX_ITEMS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A delivery that this dataset leaves out, and why. Not a failure."""
+    """A delivery, or an element of one, that this dataset leaves out, and why. Not a failure."""
 
     reason: str
 
@@ -30,45 +37,71 @@ class DatasetRules:
     event: Rule | None
     where: Rule | None
     link: Rule | None
+    key: Rule | None = None
+    deleted: Rule | None = None
+    each: Rule | None = None
+
+    def events(
+        self, *, key: str, body: JsonValue, headers: Mapping[str, str], received_at: datetime, order: int
+    ) -> tuple[Event | Rejected, ...]:
+        """The events of one delivery, or why each is none. RuleError where a rule fails on any of them.
+
+        With `each`, an event's body is its element, and the delivery's key is numbered where no `key` rule names it.
+        """
+        lowered = {name.lower(): value for name, value in headers.items()}
+        if self.each is None:
+            return (self._judged({"body": body, "headers": lowered}, key, body, received_at, order),)
+        items: Any = _value("each", self.each, {"body": body, "headers": lowered})
+        if not isinstance(items, list | tuple):
+            return (Rejected("each gives no list"),)
+        if len(items) > MAX_ITEMS:
+            raise RuleError(f"each gives {len(items)} elements; at most {MAX_ITEMS} are taken from one delivery")
+        return tuple(
+            self._judged({"body": body, "headers": lowered, "item": item}, f"{key}#{index}", item, received_at, order)
+            for index, item in enumerate(items)
+        ) or (Rejected("each gives an empty list"),)
 
     def accept(
         self, *, key: str, body: JsonValue, headers: Mapping[str, str], received_at: datetime, order: int
     ) -> Event | Rejected:
-        """The event that this delivery is, or why it is none. RuleError where a rule fails on it.
+        """The event that this delivery is, or why it is none, for rules without `each`. RuleError where one fails.
 
         Headers are found by their lower-case names. Where `at` gives no moment that can be read, the event is placed
         at `received_at` and says so. An absent event name is none; one that is not text rejects the delivery.
         """
-        lowered = {name.lower(): value for name, value in headers.items()}
-        data: dict[str, object] = {"body": body, "headers": lowered}
-        if self.where is not None and not self.where.matches(data):
+        return self.events(key=key, body=body, headers=headers, received_at=received_at, order=order)[0]
+
+    def _judged(
+        self, data: dict[str, Any], key: str, kept: JsonValue, received_at: datetime, order: int
+    ) -> Event | Rejected:
+        if self.where is not None and not _matches("where", self.where, data):
             return Rejected("where is false")
-        entity = _name(self.entity.value(data))
+        entity = _name(_value("entity", self.entity, data))
         if entity is None:
             return Rejected("no entity")
-        if len(entity) > MAX_NAME:
-            return Rejected("the entity's name is too long")
-        if "\0" in entity:
-            raise RuleError("the entity's name holds a NUL character, which no database keeps as text")
-        event = self.event.value(data) if self.event is not None else None
+        is_deletion = self.deleted is not None and _matches("deleted", self.deleted, data)
+        event = _value("event", self.event, data) if self.event is not None and not is_deletion else None
         if event is not None and not isinstance(event, str):
             return Rejected("the event's name is not text")
-        if event is not None and len(event) > MAX_NAME:
-            return Rejected("the event's name is too long")
-        if event is not None and "\0" in event:
-            raise RuleError("the event's name holds a NUL character, which no database keeps as text")
+        own = _name(_value("key", self.key, data)) if self.key is not None else None
+        for what, text in (("entity's name", entity), ("event's name", event), ("event's key", own)):
+            if text is not None and len(text) > MAX_NAME:
+                return Rejected(f"the {what} is too long")
+            if text is not None and "\0" in text:
+                raise RuleError(f"the {what} holds a NUL character, which no database keeps as text")
         moment = self._moment(data)
-        at = received_at if moment is None else moment
         return Event(
-            key=key,
+            # Told apart from the keys of deliveries, so that no sender can name one by another's.
+            key=key if own is None else f"key:{own}",
             entity=entity,
-            at=at,
+            at=received_at if moment is None else moment,
             event=event,
-            body=body,
-            headers=lowered,
+            body=kept,
+            headers=data["headers"],
             order=order,
-            link=_web_address(self.link.value(data)) if self.link is not None else None,
+            link=_web_address(_value("link", self.link, data)) if self.link is not None else None,
             at_is_receipt=moment is None,
+            is_deletion=is_deletion,
         )
 
     def _moment(self, data: Mapping[str, object]) -> datetime | None:
@@ -81,21 +114,57 @@ class DatasetRules:
             return None
 
 
+def with_preset(spec: DatasetSpec, presets: Mapping[str, Mapping[str, Any]]) -> DatasetSpec:
+    """The dataset with its preset's rules written out; what the team wrote takes their place, but for `where`, which
+    narrows the preset's. RuleError for a preset that is none of these."""
+    if spec.preset is None:
+        return spec
+    preset = presets.get(spec.preset)
+    if preset is None:
+        raise RuleError(f"there is no preset {spec.preset}")
+    rules = {name: text for name, text in preset.items() if getattr(spec, name) is None}
+    if spec.where is not None and preset.get("where") is not None:
+        rules["where"] = f"({preset['where']}) && ({spec.where})"
+    return spec.model_copy(update=rules)
+
+
 def compile_dataset(spec: DatasetSpec) -> DatasetRules:
-    """The rules of an event dataset; RuleError for one that does not compile or a dataset without `entity`."""
+    """The rules of an event dataset, its preset written out; RuleError for one that does not compile or a dataset
+    without `entity`."""
     if spec.entity is None:
         raise RuleError("a dataset of events needs an entity rule")
+    variables = rule_variables(spec)
+    compiled = {name: compile_rule(text, variables) for name in RULES if (text := getattr(spec, name)) is not None}
     return DatasetRules(
-        entity=compile_rule(spec.entity, DELIVERY_VARIABLES),
-        at=_compiled(spec.at),
-        event=_compiled(spec.event),
-        where=_compiled(spec.where),
-        link=_compiled(spec.link),
+        entity=compiled["entity"],
+        at=compiled.get("at"),
+        event=compiled.get("event"),
+        where=compiled.get("where"),
+        link=compiled.get("link"),
+        key=compiled.get("key"),
+        deleted=compiled.get("deleted"),
+        each=None if spec.each is None else compile_rule(spec.each, DELIVERY_VARIABLES),
     )
 
 
-def _compiled(text: str | None) -> Rule | None:
-    return None if text is None else compile_rule(text, DELIVERY_VARIABLES)
+def rule_variables(spec: DatasetSpec) -> tuple[str, ...]:
+    """What the rules of a dataset can see: a delivery, and with `each` one element of it."""
+    return DELIVERY_VARIABLES if spec.each is None else ITEM_VARIABLES
+
+
+def _value(name: str, rule: Rule, data: Mapping[str, Any]) -> RuleValue:
+    """What a rule gives; a failure names the rule."""
+    try:
+        return rule.value(data)
+    except RuleError as error:
+        raise RuleError(f"{name}: {error.message}") from error
+
+
+def _matches(name: str, rule: Rule, data: Mapping[str, Any]) -> bool:
+    try:
+        return rule.matches(data)
+    except RuleError as error:
+        raise RuleError(f"{name}: {error.message}") from error
 
 
 def _name(value: RuleValue) -> str | None:

@@ -43,7 +43,8 @@ class EntityHistory:
 class Event:
     """One accepted event of an entity. `key` is unique in its dataset; `order` keeps arrival where moments are equal.
 
-    `at_is_receipt`: it named no moment of its own that could be read, so `at` is when it was received.
+    `at_is_receipt`: it named no moment of its own that could be read, so `at` is when it was received. `is_deletion`:
+    the entity was deleted in the tool, so what happened to it up to then counts no more.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Event:
     order: int = 0
     link: str | None = None
     at_is_receipt: bool = False
+    is_deletion: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ BOUND_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?$"
 STEP_PATTERN = r"^[A-Za-z0-9\u00C0-\uFFFD][^/\x00-\x1F\x7F]{0,98}$"
 GUARDRAIL_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?(% of baseline)?$"
 # What each pattern means, for people who got it wrong.
+PRESET_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 PATTERN_MEANINGS = {
+    PRESET_PATTERN: "the name of a preset is expected, such as github.pull_requests",
     NAME_PATTERN: "a name of lower-case letters, digits and _ that starts with a letter is expected",
     REFERENCE_PATTERN: "a name is expected, or team/name",
     HOURS_PATTERN: "hours such as 09:00-17:00 are expected",
@@ -45,6 +47,7 @@ StepName = Annotated[str, StringConstraints(pattern=STEP_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+PresetName = Annotated[str, StringConstraints(pattern=PRESET_PATTERN, max_length=127)]
 
 _DURATION = re.compile(r"([1-9][0-9]{0,9})(s|m|h|d|w)")
 _LONGEST = timedelta(days=36_500)  # a century: moments stay within what a datetime can hold

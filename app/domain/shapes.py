@@ -3,10 +3,20 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Tag
+from pydantic import BaseModel, ConfigDict, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from app.domain.scalars import DurationText, Expression, HoursText, Name, RegionText, Text, one_of, parse_timedelta
+from app.domain.scalars import (
+    DurationText,
+    Expression,
+    HoursText,
+    Name,
+    PresetName,
+    RegionText,
+    Text,
+    one_of,
+    parse_timedelta,
+)
 
 
 class Model(BaseModel):
@@ -80,10 +90,12 @@ WindowSpec: TypeAlias = Annotated[
 
 
 class ConnectionSpec(BaseModel):
-    """A configured connector. Everything but `connector` is the connector's own (`model_extra`)."""
+    """A configured connector. What is not named here is the connector's own (`model_extra`)."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     connector: Name
+    renamed_from: Name | None = None
+    silence: Silences = Field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -91,8 +103,10 @@ class ConnectionSpec(BaseModel):
 
 
 class DatasetSpec(BaseModel):
-    """What is kept of a connection. `entity at event where link` are rules over a delivery (CEL over `body` and
-    `headers`) and make an event dataset; other keys are the connector's own (`model_extra`), such as `jql`."""
+    """What is kept of a connection. `entity at event where link key deleted` are rules over a delivery (CEL over `body`
+    and `headers`) and make an event dataset, and so does a `preset`, which stands for some of them. `each` names the
+    list in a delivery whose elements are the events: rules then see `item` too. Other keys are the connector's own
+    (`model_extra`), such as `jql`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     connection: Name
@@ -101,10 +115,16 @@ class DatasetSpec(BaseModel):
     event: Expression | None = None
     where: Expression | None = None
     link: Expression | None = None
+    key: Expression | None = None
+    deleted: Expression | None = None
+    each: Expression | None = None
+    preset: PresetName | None = None
+    renamed_from: Name | None = None
+    silence: Silences = Field(default_factory=dict)
 
     @property
     def shape(self) -> Literal["events", "entities"]:
-        return "events" if self.entity is not None else "entities"
+        return "events" if self.entity is not None or self.preset is not None else "entities"
 
     @property
     def options(self) -> dict[str, Any]:

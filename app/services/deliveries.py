@@ -6,6 +6,7 @@ many workers it is tried, and a worker that dies in the middle has done nothing.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -13,9 +14,10 @@ from typing import Any
 
 import structlog
 
-from app.domain.events import DatasetRules, Rejected, compile_dataset
+from app.domain.events import DatasetRules, Rejected, compile_dataset, with_preset
 from app.domain.expression import RuleError
 from app.domain.language import DatasetSpec
+from app.domain.records import Event as DomainEvent
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.evaluate import evaluate, extract
@@ -40,7 +42,8 @@ class _Outcome:
     dataset: Dataset
     outcome: str
     reason: str | None = None
-    event: dict[str, Any] | None = None
+    events: tuple[dict[str, Any], ...] = ()
+    name: str | None = None
 
 
 async def apply_pending(services: Services, *, limit: int = BATCH) -> int:
@@ -73,7 +76,7 @@ async def _write_alone(services: Services, delivery: Delivery, outcomes: list[_O
             raise
         log.exception("delivery.buried", delivery=delivery.id)
         reason = f"It could not be applied ({type(error).__name__})."
-        dead = [replace(outcome, outcome="dead", reason=reason, event=None) for outcome in mine]
+        dead = [replace(outcome, outcome="dead", reason=reason, events=()) for outcome in mine]
         async with services.database.writing() as session:
             await _write(session, [delivery], dead, set(), services.clock())
 
@@ -132,7 +135,7 @@ async def _write(
     taken = await deliveries.take_pending(session, {item.id for item in waiting} - stale)
     written = [outcome for outcome in outcomes if outcome.delivery_id in taken]
     changed = await records.append_events(
-        session, [outcome.event | {"recorded_at": now} for outcome in written if outcome.event is not None]
+        session, [event | {"recorded_at": now} for outcome in written for event in outcome.events]
     )
     await deliveries.append_intakes(
         session,
@@ -142,6 +145,7 @@ async def _write(
                 "dataset_id": outcome.dataset.id,
                 "outcome": outcome.outcome,
                 "reason": outcome.reason,
+                "event": outcome.name,
                 "recorded_at": now,
             }
             for outcome in written
@@ -192,12 +196,13 @@ def _judge(
         return everywhere("applied", "It says that something changed: the dataset is read again."), True
     if isinstance(parsed, Pushed):
         return everywhere("dead", "This kind of delivery is not supported yet."), False
-    return [_judge_event(delivery, dataset, parsed) for dataset in targets], False
+    return [_judge_event(connector, delivery, dataset, parsed) for dataset in targets], False
 
 
-def _judge_event(delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcome:
+def _judge_event(connector: Connector, delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcome:
+    name = parsed.name
     try:
-        accepted = rules_of(dataset).accept(
+        found = rules_of(dataset, connector).events(
             key=delivery.dedupe_key,
             body=parsed.body,
             headers=parsed.headers,
@@ -205,50 +210,59 @@ def _judge_event(delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcom
             order=delivery.id,
         )
     except RuleError as error:
-        return _Outcome(delivery.id, dataset, "dead", str(error))
+        return _Outcome(delivery.id, dataset, "dead", str(error), name=name)
     except Exception as error:
         log.exception("delivery.rules_crashed", delivery=delivery.id, dataset=dataset.id)
-        return _Outcome(delivery.id, dataset, "dead", f"The dataset's rules failed on it ({type(error).__name__}).")
-    if isinstance(accepted, Rejected):
-        return _Outcome(delivery.id, dataset, "ignored", accepted.reason)
-    event = {
+        reason = f"The dataset's rules failed on it ({type(error).__name__})."
+        return _Outcome(delivery.id, dataset, "dead", reason, name=name)
+    accepted = [item for item in found if isinstance(item, DomainEvent)]
+    if not accepted:
+        reasons = dict.fromkeys(item.reason for item in found if isinstance(item, Rejected))
+        return _Outcome(delivery.id, dataset, "ignored", "; ".join(reasons), name=name)
+    # Without an `at` rule the moment of receipt is what the team asked for; with one it is a substitute, and is told.
+    has_moments = rules_of(dataset, connector).at is not None
+    substituted = has_moments and any(item.at_is_receipt for item in accepted)
+    rows = tuple(_event_row(dataset, delivery, item) for item in accepted)
+    return _Outcome(delivery.id, dataset, "applied", _AT_RECEIPT if substituted else None, rows, name)
+
+
+def _event_row(dataset: Dataset, delivery: Delivery, event: DomainEvent) -> dict[str, Any]:
+    return {
         "dataset_id": dataset.id,
         "delivery_id": delivery.id,
-        "entity": accepted.entity,
-        "key": accepted.key,
-        "at": accepted.at,
-        "at_is_receipt": accepted.at_is_receipt,
-        "event": accepted.event,
-        "body": accepted.body,
-        "headers": dict(accepted.headers),
-        "link": accepted.link,
+        "entity": event.entity,
+        "key": event.key,
+        "at": event.at,
+        "at_is_receipt": event.at_is_receipt,
+        "is_deletion": event.is_deletion,
+        "event": event.event,
+        "body": event.body,
+        "headers": dict(event.headers),
+        "link": event.link,
     }
-    # Without an `at` rule the moment of receipt is what the team asked for; with one it is a substitute, and is told.
-    substituted = accepted.at_is_receipt and dataset.spec.get("at") is not None
-    return _Outcome(delivery.id, dataset, "applied", _AT_RECEIPT if substituted else None, event)
 
 
-def rules_of(dataset: Dataset) -> DatasetRules:
-    """A dataset's rules, compiled once per version."""
-    return _rules(dataset.id, dataset.version, _Spec(dataset.spec))
+def rules_of(dataset: Dataset, connector: Connector) -> DatasetRules:
+    """A dataset's rules, its preset written out, compiled once per version."""
+    return _rules(dataset.id, dataset.version, _Spec(dataset.spec), connector.key, _Spec(connector.presets))
 
 
 class _Spec:
-    """A dict that a cache can take: the key is the dataset's version, not the content."""
+    """A mapping that a cache can take: the key is the dataset's version, not the content."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = spec
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Spec) and self.spec == other.spec
+        return isinstance(other, _Spec) and (self.spec is other.spec or self.spec == other.spec)
 
     def __hash__(self) -> int:
         return 0
 
 
 @lru_cache(maxsize=1024)
-def _rules(_dataset_id: int, _version: int, spec: _Spec) -> DatasetRules:
-    return compile_dataset(DatasetSpec.model_validate(spec.spec))
+def _rules(_dataset_id: int, _version: int, spec: _Spec, _connector: str, presets: _Spec) -> DatasetRules:
+    return compile_dataset(with_preset(DatasetSpec.model_validate(spec.spec), presets.spec))
 
 
 async def replay(services: Services, delivery_id: int, actor: str) -> DeliveryView | None:

@@ -14,7 +14,7 @@ from app.store.tables import Dataset, Event, Plan, Record
 
 _IN = 500  # values in one IN (…) list
 _events: Table = Event.__table__  # type: ignore[attr-defined]
-_EVENT = ("key", "entity", "at", "event", "body", "headers", "link", "at_is_receipt")
+_EVENT = ("key", "entity", "at", "event", "body", "headers", "link", "at_is_receipt", "is_deletion")
 
 
 async def lock_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, Dataset]:
@@ -47,7 +47,7 @@ async def delete_events(session: AsyncSession, dataset_id: int) -> None:
 async def event_histories(
     session: AsyncSession, dataset_id: int, entities: Collection[str]
 ) -> dict[str, domain.EventHistory]:
-    """All events of some entities, in order of their moments."""
+    """The events of some entities that count, in order of their moments: none up to a deletion of its entity."""
     found: dict[str, list[domain.Event]] = {entity: [] for entity in entities}
     names = list(entities)
     for start in range(0, len(names), _IN):
@@ -57,7 +57,15 @@ async def event_histories(
         for row in await session.execute(query):
             event = domain.Event(**dict(zip(_EVENT, row, strict=True)))
             found[event.entity].append(event)
-    return {entity: domain.EventHistory(entity, ordered(events)) for entity, events in found.items()}
+    return {entity: domain.EventHistory(entity, ordered(standing(events))) for entity, events in found.items()}
+
+
+def standing(events: Sequence[domain.Event]) -> list[domain.Event]:
+    """The events of one entity after its last deletion, whatever order they came in."""
+    deleted_at = max((event.at for event in events if event.is_deletion), default=None)
+    if deleted_at is None:
+        return list(events)
+    return [event for event in events if not event.is_deletion and event.at > deleted_at]
 
 
 def ordered(events: list[domain.Event]) -> tuple[domain.Event, ...]:

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from app.domain.alignment import Edge
+from app.services.team_file import KnownNames
 from tests.services.team_file_case import (
     DELETE,
     ENTRY,
     TEAM,
     Found,
+    check,
     edited,
     found,
 )
@@ -45,9 +48,10 @@ IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
     ("a rule that does not compile", "datasets.orders.where", "body.total >", "rule", None),
     ("a rule over what is not there", "datasets.orders.where", "record.total > 0", "rule", None),
     ("an empty rule", "datasets.orders.where", "", "string_too_short", None),
-    ("a preset", "datasets.orders.preset", "sap", "not_supported_yet", None),
-    ("each", "datasets.orders.each", "body.items", "not_supported_yet", None),
-    ("redact", "datasets.orders.redact", ["body.iban"], "not_supported_yet", None),
+    ("a preset that is none", "datasets.orders.preset", "sap", "unknown_name", None),
+    ("each does not compile", "datasets.orders.each", "body.items[", "rule", None),
+    ("an item without each", "datasets.orders.entity", "item.id", "rule", None),
+    ("redact beside the rules", "datasets.orders.redact", ["body.iban"], "not_applicable", None),
     ("a stream", "datasets.orders.stream", "x", "not_supported_yet", None),
     ("no unit", "metrics.open.unit", DELETE, "missing", None),
     ("a number as a unit", "metrics.open.unit", 5, "string_type", None),
@@ -67,7 +71,9 @@ IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
     ("a cycle", "objectives.grow.cycle", "2026-Q5", "string_pattern_mismatch", None),
     ("a cycle beyond the calendar", "objectives.grow.cycle", "0000", "cycle", None),
     ("a cycle of no team", "objectives.grow.cycle", "launch", "unknown_name", None),
-    ("contribution", "objectives.grow.contributes_to", [], "not_supported_yet", None),
+    ("contribution to itself", "objectives.grow.contributes_to", ["ops/grow"], "circle", None),
+    ("contribution in a circle", "objectives.save.contributes_to", ["ops/grow"], "circle", None),
+    ("two paces", "objectives.grow.key_results.faster.curve", "wavy", "unknown_value", None),
     ("no title", "objectives.grow.title", DELETE, "missing", None),
     ("a key of an objective", "objectives.grow.keyresults", {}, "unknown_key", "key_results"),
     ("support of itself", "objectives.grow.supports", ["ops/grow"], "circle", None),
@@ -87,7 +93,7 @@ IN_PLACE: list[tuple[str, str, Any, str, str | None]] = [
     ("a target's form", "objectives.grow.key_results.faster.target", {"reduce": 3}, "form", None),
     ("a kind", "objectives.grow.key_results.faster.kind", "commited", "unknown_value", "committed"),
     ("a key of a key result", "objectives.grow.key_results.faster.wieght", 2, "unknown_key", "weight"),
-    ("paused", "objectives.grow.key_results.faster.paused", True, "not_supported_yet", None),
+    ("paused", "objectives.grow.key_results.faster.paused", True, "string_type", None),
     ("a name twice in the team", "objectives.save.key_results.faster", ENTRY, "duplicate_name", None),
     ("a query inside", "objectives.grow.key_results.faster.metric", TEAM["metrics"]["open"], "inline_metric", None),
 ]
@@ -216,6 +222,48 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
         [("objectives.grow.key_results.new", {**ENTRY, "metric": {"unit": "x", "formula": "a"}})],
         [("objectives.grow.key_results.new.metric", "inline_metric", None)],
     ),
+    "contribution to nothing": (
+        [("objectives.grow.contributes_to", ["ops/sav"])],
+        [("objectives.grow.contributes_to.0", "unknown_name", "ops/save")],
+    ),
+    "contribution without team": (
+        [("objectives.grow.contributes_to", [{"objective": "save"}])],
+        [("objectives.grow.contributes_to.0.objective", "unknown_name", "ops/save")],
+    ),
+    "contribution twice": (
+        [("objectives.grow.contributes_to", ["a/b", {"objective": "a/b", "weight": 2}])],
+        [("objectives.grow.contributes_to.1.objective", "duplicate_name", None)],
+    ),
+    "a contribution that takes away": (
+        [("objectives.grow.contributes_to", [{"objective": "a/b", "weight": -1}])],
+        [("objectives.grow.contributes_to.0.weight", "weight", None)],
+    ),
+    "a circle of both kinds": (
+        [
+            ("objectives.grow.supports", []),
+            ("objectives.grow.contributes_to", ["ops/save"]),
+            ("objectives.save.supports", ["ops/grow"]),
+        ],
+        [("objectives.save.supports", "circle", None)],
+    ),
+    "a checkpoint outside a month": (
+        [
+            ("objectives.grow.cycle", "2026-11"),
+            (
+                "objectives.grow.key_results.faster.checkpoints",
+                [{"on": "2026-11-01", "value": 14}, {"on": "2026-11-30", "value": 9}, {"on": "2026-12-01", "value": 8}],
+            ),
+        ],
+        [("objectives.grow.key_results.faster.checkpoints.2.on", "checkpoints", None)],
+    ),
+    "a checkpoint outside a cycle of one's own": (
+        [
+            ("cycles", {"launch": {"start": "2026-10-15", "end": "2026-12-01"}}),
+            ("objectives.grow.cycle", "launch"),
+            ("objectives.grow.key_results.faster.checkpoints", [{"on": "2026-10-14", "progress": 0.1}]),
+        ],
+        [("objectives.grow.key_results.faster.checkpoints.0.on", "checkpoints", None)],
+    ),
     "support without team": (
         [("objectives.grow.supports", ["save"])],
         [("objectives.grow.supports.0", "unknown_name", "ops/save")],
@@ -295,3 +343,60 @@ def test_what_depends_on_the_unsupported_is_listed_too() -> None:
 def test_what_depends_on_a_mistake_is_not_a_mistake() -> None:
     changes = [("connections.jira.url", 5), ("datasets.issues.at", 5), ("metrics.lead.unit", 5)]
     assert [path for path, _, _ in found(edited(*changes))] == [path for path, _ in changes]
+
+
+# --- what only the database knows ------------------------------------------------------------------------------------
+
+ACROSS = KnownNames(
+    teams=frozenset({"company", "sales"}),
+    objectives=frozenset({"company/win", "sales/more", "sales/less"}),
+    edges=(
+        Edge("company/win", "sales/more", "contributes_to"),
+        Edge("sales/less", "sales/more", "supports"),
+        Edge("sales/more", "sales/less", "supports"),  # their own circle, and not for this team to mend
+        Edge("ops/save", "ops/grow", "supports"),  # what this team's file said before counts no more
+    ),
+    presets=frozenset({"strict"}),
+    fiscal_year_start=4,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], []),
+        (
+            [("objectives.save.supports", ["sales/more"]), ("objectives.save.contributes_to", ["company/win"])],
+            [],
+        ),
+        ([("objectives.grow.preset", "strict"), ("preset", "points")], []),
+        ([("objectives.grow.preset", "strikt")], [("objectives.grow.preset", "unknown_name", "strict")]),
+        ([("preset", "zone")], [("preset", "unknown_name", "zones")]),
+        (
+            [("objectives.grow.key_results.faster.preset", "pionts")],
+            [("objectives.grow.key_results.faster.preset", "unknown_name", "points")],
+        ),
+        # With a fiscal year from April, the fourth quarter of 2026 is January to March 2027.
+        (
+            [("objectives.grow.key_results.faster.checkpoints", [{"on": "2026-12-31", "value": 9}])],
+            [("objectives.grow.key_results.faster.checkpoints.0.on", "checkpoints", None)],
+        ),
+        ([("objectives.grow.key_results.faster.checkpoints", [{"on": "2027-01-01", "value": 9}])], []),
+    ],
+)
+def test_what_the_organisation_and_other_teams_have_counts(changes: list[tuple[str, Any]], expected: Found) -> None:
+    problems = check(edited(*changes), ACROSS).problems
+    assert [(".".join(map(str, one.path)), one.code, one.suggestion) for one in problems] == expected
+
+
+def test_a_circle_across_teams_is_told_with_the_way_round() -> None:
+    known = KnownNames(
+        teams=frozenset({"company", "sales"}),
+        objectives=frozenset({"company/win", "sales/more"}),
+        edges=(Edge("company/win", "sales/more", "supports"), Edge("sales/more", "ops/grow", "contributes_to")),
+    )
+    (problem,) = check(TEAM, known).problems
+    assert problem.path == ("objectives", "grow", "supports")
+    assert problem.message == (
+        "objectives depend on each other in a circle: company/win → sales/more → ops/grow → company/win"
+    )

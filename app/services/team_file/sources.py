@@ -3,7 +3,7 @@
 from functools import partial
 
 from app.domain.edges import check_edge
-from app.domain.events import DELIVERY_VARIABLES
+from app.domain.events import DELIVERY_VARIABLES, LIST_RULE, RULES, rule_variables, with_preset
 from app.domain.language import (
     ConnectionSpec,
     DatasetSource,
@@ -22,7 +22,7 @@ from app.services.team_file.problems import Path, shown
 from app.services.team_file.shape import unknown_key, validated
 from connectors.contract import Connector
 
-_RULES = ("entity", "at", "event", "where", "link")
+_RULES = (*RULES, LIST_RULE, "preset")
 _RECORD = ("record",)
 
 
@@ -71,20 +71,34 @@ def _dataset(context: Context, name: str, raw: JsonValue, path: Path) -> Dataset
     spec = validated(DatasetSpec, rest, path, context.problems)
     if spec is None:
         return None
-    for rule in _RULES:
-        context.rule(getattr(spec, rule), (*path, rule), DELIVERY_VARIABLES)
     connector = context.connector_of(spec.connection, (*path, "connection"))
+    full = spec if connector is None else _full(context, spec, connector, path)
+    for rule in RULES:
+        context.rule(getattr(spec, rule), (*path, rule), rule_variables(full))
+    context.rule(spec.each, (*path, LIST_RULE), DELIVERY_VARIABLES)
     if spec.connection in context.connections.unsupported:
         context.datasets.unsupported.add(name)
     if connector is not None:
-        _check_dataset(context, spec, connector, path)
-    return spec
+        _check_dataset(context, full, connector, path)
+    return full
+
+
+def _full(context: Context, spec: DatasetSpec, connector: Connector, path: Path) -> DatasetSpec:
+    """The dataset with its preset's rules written out, where there is such a preset."""
+    if spec.preset is None or connector.parse is None:
+        return spec
+    if spec.preset not in connector.presets:
+        suggestion = context.problems.suggest(spec.preset, sorted(connector.presets))
+        message = f"{connector.title} has no preset {shown(spec.preset)}"
+        context.problems.add((*path, "preset"), "unknown_name", message, suggestion=suggestion)
+        return spec
+    return with_preset(spec, connector.presets)
 
 
 def _check_dataset(context: Context, spec: DatasetSpec, connector: Connector, path: Path) -> None:
     """A connector that is read keeps entities by its own options; one that is only told keeps events by rules."""
     problems = context.problems
-    rules = [rule for rule in _RULES if getattr(spec, rule) is not None]
+    rules = [rule for rule in _RULES if rule in spec.model_fields_set and getattr(spec, rule) is not None]
     if connector.read is not None:
         for rule in rules:
             message = f"{connector.title} is asked for its records; the rules of a dataset are for events"
@@ -92,12 +106,16 @@ def _check_dataset(context: Context, spec: DatasetSpec, connector: Connector, pa
     elif connector.parse is None:
         problems.add((*path, "connection"), "not_applicable", f"{connector.title} keeps no records")
         return
-    elif spec.entity is None:
+    elif spec.entity is None and spec.preset is None:
         problems.add((*path, "entity"), "missing", "'entity' is missing: the rule that says whose event this is")
     if connector.dataset is not None:
         context.options(connector.dataset, spec.options, path, own_keys=("connection",))
         return
     for key in spec.options:
+        if key == "redact":
+            message = "fields are dropped at the door, before any dataset sees them: put redact beside verify"
+            problems.add((*path, key), "not_applicable", message)
+            continue
         unknown_key((*path, key), ("connection", *_RULES), problems)
 
 
@@ -173,7 +191,7 @@ def _check_records(context: Context, source: DatasetSource, path: Path) -> None:
         return
     if isinstance(source, StateShareSource):
         context.attempt(partial(check_states, source, dataset.shape), (*path, "exclude"))
-        if dataset.shape == "events" and dataset.event is None:
+        if dataset.shape == "events" and dataset.event is None and dataset.preset is None:
             message = f"a state is the name of an event, and the events of {shown(source.dataset)} have none"
             context.problems.add((*path, "dataset"), "not_applicable", message)
         return

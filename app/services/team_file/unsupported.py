@@ -9,19 +9,8 @@ CONNECTORS = frozenset({"github", "http_json", "prometheus", "sheet", "slack", "
 
 _CONNECTION = {"webhook_secret": "a connection's own webhooks are"}
 _DATASET = {
-    "each": "several events in one delivery (each) are",
-    "preset": "presets are",
-    "redact": "redaction is",
     "stream": "a stream of this kind is",
 }
-_KEY_RESULT = {
-    "checkpoints": "checkpoints are",
-    "curve": "expected curves are",
-    "dropped": "dropping a key result is",
-    "paused": "pausing a key result is",
-    "preset": "status presets are",
-}
-_OBJECTIVE = {"contributes_to": "contribution is"}
 
 
 def connection(raw: JsonValue, path: Path, problems: Problems, known: Collection[str]) -> JsonValue:
@@ -32,16 +21,6 @@ def connection(raw: JsonValue, path: Path, problems: Problems, known: Collection
 def dataset(raw: JsonValue, path: Path, problems: Problems, known: Collection[str]) -> JsonValue:
     """The dataset without what is refused; keys in `known` are the connector's own."""
     return _without(raw, {key: what for key, what in _DATASET.items() if key not in known}, path, problems)
-
-
-def objective(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
-    """The objective without what is refused."""
-    return _without(raw, _OBJECTIVE, path, problems)
-
-
-def key_result(raw: JsonValue, path: Path, problems: Problems) -> JsonValue:
-    """The key result without what is refused."""
-    return _without(raw, _KEY_RESULT, path, problems)
 
 
 def _without(raw: JsonValue, keys: dict[str, str], path: Path, problems: Problems) -> JsonValue:
