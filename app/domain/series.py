@@ -1,0 +1,231 @@
+"""A metric's history as evenly spaced numbers, the way a forecast needs it.
+
+A space is a local day, or the time between two steps of a metric that moves only there. Floats are good enough to guess
+the future with.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from app.domain.language import MetricSpec, ToDate
+from app.domain.pace import Pace, last_step, next_step
+from app.domain.window import DAY, TimeSpan, local_day, resolve, start_of_day
+
+History: TypeAlias = Sequence[tuple[datetime, Decimal]]
+"""Values in order of their moments; each holds until the next."""
+
+FEWEST_DAYS = 21
+FEWEST_STEPS = 8
+FEWEST_CHANGES = 3
+MOST_DAYS = 365
+FARTHEST = 4
+"""How many times the length of its history a forecast may reach ahead."""
+
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What is known of a metric's numbers before looking at them.
+
+    `is_cumulative`: a count or sum that accumulates over its window; with `never_falls` its increments are not
+    negative. `resets` are the moments at which the window begins anew, past and to come. `lowest` and `highest` bound
+    the values (0 and 100 for a percent). `steps` are the local edges at which alone the value moves. Days are those of
+    `zone`.
+    """
+
+    is_cumulative: bool = False
+    never_falls: bool = False
+    resets: tuple[datetime, ...] = ()
+    lowest: Decimal | None = None
+    highest: Decimal | None = None
+    steps: Pace | None = None
+    zone: ZoneInfo = _UTC
+
+
+@dataclass(frozen=True, slots=True)
+class NotEnough:
+    """There is no forecast, and why."""
+
+    reason: str
+    code: Literal["no_history", "short_history", "few_changes", "ended", "too_far"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Numbers at even spacing up to the last whole space before now.
+
+    `base` is the value now (0 where the window begins anew before the end), `ahead` the spaces from there to the end,
+    the first and last of them in part. `weekdays` and `weekdays_ahead` are those of the spaces, empty for steps.
+    `phases` counts the spaces since the window last began, empty without resets. `days` of history were used.
+    """
+
+    numbers: list[float]
+    base: float
+    ahead: list[float]
+    weekdays: list[int]
+    weekdays_ahead: list[int]
+    phases: list[int]
+    days: int
+
+
+def shape_of(
+    spec: MetricSpec,
+    *,
+    zone: ZoneInfo,
+    first: datetime,
+    end: datetime,
+    cycle: TimeSpan | None = None,
+    fiscal_year_start: int = 1,
+    steps: Pace | None = None,
+) -> Shape:
+    """The shape of a metric, its window's resets from `first` to `end`; ValueError where it needs a cycle and has
+    none. `cycle` is that of the key result, whose predecessors are taken to be as long."""
+    accumulates = isinstance(spec.window, ToDate) or spec.window == "cycle"
+    adds = spec.form == "records" and (spec.aggregate in ("count", "sum", None) or not isinstance(spec.aggregate, str))
+    is_share = spec.unit == "percent" and spec.form in ("ratio", "state_share", "milestones")
+    is_count = adds and spec.aggregate != "sum"
+    return Shape(
+        is_cumulative=accumulates and adds,
+        never_falls=is_count,
+        resets=_resets(spec, zone, first, end, cycle, fiscal_year_start) if accumulates else (),
+        lowest=Decimal(0) if is_share or is_count or spec.form == "duration" else None,
+        highest=Decimal(100) if is_share else None,
+        steps=steps,
+        zone=zone,
+    )
+
+
+def _resets(
+    spec: MetricSpec, zone: ZoneInfo, first: datetime, end: datetime, cycle: TimeSpan | None, fiscal_year_start: int
+) -> tuple[datetime, ...]:
+    found: list[datetime] = []
+    if spec.needs_cycle:
+        if cycle is None or cycle.start is None or cycle.end is None:
+            raise ValueError("this window needs a cycle")
+        at, length = cycle.start, cycle.end - cycle.start
+        while at > first:
+            found.append(at)
+            at -= length
+        return tuple(reversed(found))
+    at = first
+    while (edge := resolve(spec.window, at=at, zone=zone, fiscal_year_start=fiscal_year_start).end) and edge <= end:
+        found.append(edge)
+        at = edge
+    return tuple(found)
+
+
+def evenly_spaced(known: History, *, now: datetime, end: datetime, shape: Shape) -> Series | NotEnough:
+    """The history up to now at even spacing; where it is too short, too still or too far from the end, why."""
+    moments = [at for at, _ in known]
+    edges = _edges(max(moments[0], now - MOST_DAYS * DAY), now, shape)
+    days = (now - moments[0]) // DAY
+    fewest, unit = (FEWEST_DAYS, "days") if shape.steps is None else (FEWEST_STEPS, "steps")
+    if len(edges) < fewest:
+        return NotEnough(f"{len(edges)} {unit} of history: at least {fewest} are needed", "short_history")
+    values = [float(value) for _, value in known]
+    used = max(bisect_left(moments, edges[0]) - 1, 0)
+    changes = sum(1 for before, after in zip(values[used:], values[used + 1 :], strict=False) if before != after)
+    if changes < FEWEST_CHANGES:
+        return NotEnough(f"the value has moved {changes} times in {days} days: too few to learn from", "few_changes")
+    resets = sorted(shape.resets)
+    coming = resets[bisect_right(resets, now) : bisect_left(resets, end)]
+    ahead, weekdays_ahead = _ahead(coming[-1] if coming else now, end, shape)
+    if sum(ahead) > FARTHEST * len(edges):
+        return NotEnough(f"{len(edges)} {unit} of history are too few to look {sum(ahead):.0f} ahead", "too_far")
+    base, numbers = values[-1], []
+    for edge in edges:
+        index = max(bisect_left(moments, edge) - 1, 0)
+        numbers.append(values[index])
+    if shape.is_cumulative:
+        past = resets[: bisect_right(resets, now)]
+        numbers = _accumulated(numbers, edges, past, moments, never_falls=shape.never_falls)
+        if coming or (past and moments[-1] < past[-1]):
+            base = 0.0
+    return Series(
+        numbers=numbers,
+        base=base,
+        ahead=ahead,
+        weekdays=[local_day(edge - DAY / 2, shape.zone).weekday() for edge in edges] if shape.steps is None else [],
+        weekdays_ahead=weekdays_ahead,
+        phases=_phases(edges, resets) if resets and not shape.is_cumulative else [],
+        days=min(days, MOST_DAYS),
+    )
+
+
+def _edges(first: datetime, now: datetime, shape: Shape) -> list[datetime]:
+    """The ends of the whole spaces between two moments, ascending."""
+    edges: list[datetime] = []
+    if shape.steps is not None:
+        # A value that moves at an edge is there a day later.
+        at = last_step(shape.steps, first, first)
+        while (at := next_step(shape.steps, first, at)) <= now:
+            edges.append(min(at + DAY, now))
+        return edges
+    day, last = local_day(first, shape.zone) + DAY, local_day(now, shape.zone)
+    while day <= last:
+        edges.append(start_of_day(day, shape.zone))
+        day += DAY
+    return edges
+
+
+def _ahead(start: datetime, end: datetime, shape: Shape) -> tuple[list[float], list[int]]:
+    """The spaces between two moments as parts of a whole one, and their weekdays."""
+    if shape.steps is not None:
+        count, at = 0, start
+        while (at := next_step(shape.steps, start, at)) < end:
+            count += 1
+        return [1.0] * count, []
+    parts, weekdays = [], []
+    day = local_day(start, shape.zone)
+    at = start
+    while at < end:
+        opened, closed = start_of_day(day, shape.zone), start_of_day(day + DAY, shape.zone)
+        parts.append((min(closed, end) - at) / (closed - opened))
+        weekdays.append(day.weekday())
+        day, at = day + DAY, closed
+    return parts, weekdays
+
+
+def _accumulated(
+    numbers: Sequence[float],
+    edges: Sequence[datetime],
+    resets: Sequence[datetime],
+    moments: Sequence[datetime],
+    *,
+    never_falls: bool,
+) -> list[float]:
+    """The running total as if its window never began anew."""
+    total, totals = 0.0, [0.0]
+    for index in range(1, len(numbers)):
+        before, after = numbers[index - 1], numbers[index]
+        reset = bisect_left(resets, edges[index]) - 1
+        if reset >= 0 and resets[reset] >= edges[index - 1]:
+            # The value held over the reset is that of the window before, until something comes in the new one.
+            newest = moments[max(bisect_left(moments, edges[index]) - 1, 0)]
+            step = after if newest >= resets[reset] else 0.0
+        elif never_falls and after < before / 2:
+            step = after  # a reset that nobody told of
+        else:
+            step = after - before
+            if reset >= 0 and moments[max(bisect_left(moments, edges[index - 1]) - 1, 0)] < resets[reset]:
+                step = after if moments[max(bisect_left(moments, edges[index]) - 1, 0)] >= resets[reset] else 0.0
+        total += step
+        totals.append(total)
+    return totals
+
+
+def _phases(edges: Sequence[datetime], resets: Sequence[datetime]) -> list[int]:
+    phases, since = [], 0
+    for index, edge in enumerate(edges):
+        # An edge that is itself a reset still holds the value of the window before.
+        if index and bisect_left(resets, edge) != bisect_left(resets, edges[index - 1]):
+            since = 0
+        since += 1
+        phases.append(since)
+    return phases
