@@ -6,14 +6,16 @@ from decimal import Decimal
 
 from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
+from app.domain.progress import progress
 from app.errors import InvalidInput
 from app.services.definitions import Definition, definition_of, dump, team_cycle
 from app.services.evaluate import Computed, compute
+from app.services.explain_delta import Today, earlier_sample, explain_delta
 from app.services.explain_parts import explain_inputs, explain_steps, shown_formula
-from app.services.explain_time import explain_share, open_record, stretch_records
+from app.services.explain_time import explain_share, open_record
 from app.services.input_graph import cycles_asked, needs_cycle
 from app.services.intervals import OpenDuration, durations, open_durations
-from app.services.read import Judged, judged_key_result
+from app.services.read import Judged, judged_key_result, number
 from app.services.revisions import window_value
 from app.services.views import (
     BaselineView,
@@ -43,9 +45,11 @@ async def explain(
     as_of: datetime | None = None,
     known_at: datetime | None = None,
     cycle: str | None = None,
+    since: datetime | int | None = None,
     limit: int = 500,
 ) -> ExplainView | None:
-    """Why a key result has its value; records are listed up to `limit` each way, the counts are whole."""
+    """Why a key result has its value; records are listed up to `limit` each way, the counts are whole. `since` is the
+    moment or the sample to tell the difference from, by default the sample before."""
     judged = await judged_key_result(session, team, name, now=now, cycle=cycle, as_of=as_of, known_at=known_at)
     if judged is None:
         return None
@@ -67,6 +71,7 @@ async def explain(
         moment=min(as_of or now, end - _JUST_BEFORE),
         is_now=as_of is None and known_at is None and now < end,
         known_at=known_at,
+        since=since,
         limit=limit,
     )
 
@@ -80,6 +85,7 @@ async def explain_metric(
     as_of: datetime | None = None,
     known_at: datetime | None = None,
     cycle: str | None = None,
+    since: datetime | int | None = None,
     limit: int = 500,
 ) -> ExplainView | None:
     """Why a metric has its value; one over the cycle's window is asked for a `cycle`, else that of its key results."""
@@ -99,7 +105,7 @@ async def explain_metric(
         moment = min(moment, team_cycle(item.team, cycle).end - _JUST_BEFORE)
     is_now = as_of is None and known_at is None and moment == now
     return await _taken_apart(
-        session, item, cycle or "", None, moment=moment, is_now=is_now, known_at=known_at, limit=limit
+        session, item, cycle or "", None, moment=moment, is_now=is_now, known_at=known_at, since=since, limit=limit
     )
 
 
@@ -112,6 +118,7 @@ async def _taken_apart(
     moment: datetime,
     is_now: bool,
     known_at: datetime | None,
+    since: datetime | int | None,
     limit: int,
 ) -> ExplainView:
     definition = definition_of(item.revision)
@@ -135,9 +142,12 @@ async def _taken_apart(
         parts.append(explained)
         included += inside
         excluded += outside
+    shown_at = None if is_now else known_at or moment
+    before = await earlier_sample(session, item.metric.id, asked, since, shown_at=shown_at)
     delta = None
-    if definition.extractions and is_now:
-        delta = await _delta(session, item, definition, asked, bounds, computed, limit=min(limit, 100))
+    if before is not None:
+        delta = await explain_delta(session, Today(item, asked, bounds, computed), before, limit=min(limit, 100))
+        delta = _with_progress(delta, judged)
     metric = f"{item.team.name}/{item.metric.name}"
     if definition.spec.formula is not None:
         made = shown_formula(item, inputs, computed.value)
@@ -170,6 +180,17 @@ async def _taken_apart(
         coverage=None if computed.coverage is None else float(computed.coverage),
         delta=delta,
     )
+
+
+def _with_progress(delta: ExplainDelta, judged: Judged | None) -> ExplainDelta:
+    """The progress that the value meant then, by today's baseline and target."""
+    view = None if judged is None else judged.view
+    if view is None or view.projected_value is not None or delta.value_before is None:
+        return delta
+    if view.baseline is None or view.target is None:
+        return delta
+    reached = number(progress(delta.value_before, view.baseline, view.target))
+    return delta.model_copy(update={"progress_before": reached})
 
 
 async def _part(
@@ -348,59 +369,3 @@ async def _baseline(session: Session, judged: Judged) -> BaselineView | None:
         frozen_at=None if frozen is None else frozen.frozen_at,
         evidence=None if frozen is None else frozen.evidence,
     )
-
-
-async def _delta(
-    session: Session,
-    item: RevisedMetric,
-    definition: Definition,
-    cycle: str,
-    bounds: facts.Window,
-    computed: Computed,
-    *,
-    limit: int,
-) -> ExplainDelta | None:
-    """What changed between the sample before the current one and now, record by record."""
-    current = (await samples.current_samples(session, [item.metric.id])).get((item.metric.id, cycle))
-    before = None if current is None else await samples.sample_preceding(session, current)
-    if before is None:
-        return None
-    then = facts.Window(before.window_start, before.window_end, before.observed_at, before.recorded_at)
-    old = await _all(session, before.revision_id, definition, then)
-    new = await _all(session, item.revision.id, definition, bounds)
-    entered = [new[key] for key in new.keys() - old.keys()]
-    left = [old[key] for key in old.keys() - new.keys()]
-    changed = [
-        new[key] for key in new.keys() & old.keys() if (new[key].value, new[key].at) != (old[key].value, old[key].at)
-    ]
-    return ExplainDelta(
-        since_sample=before.id,
-        since=before.observed_at,
-        value_before=before.value,
-        value_now=computed.value,
-        entered=_sorted(entered)[:limit],
-        left=_sorted(left)[:limit],
-        changed=_sorted(changed)[:limit],
-        counts={"entered": len(entered), "left": len(left), "changed": len(changed)},
-        rule_changed=before.revision_id != item.revision.id,
-    )
-
-
-async def _all(
-    session: Session, revision_id: int, definition: Definition, window: facts.Window
-) -> dict[tuple[str, str], ExplainedRecord]:
-    found: dict[tuple[str, str], ExplainedRecord] = {}
-    for part in definition.extractions:
-        if definition.spec.state_share is not None:
-            found |= await stretch_records(session, revision_id, part, window)
-            continue
-        for one in await open_durations(session, revision_id, part, definition, window):
-            if one.reason is None:
-                found[(part, one.fact.subject)] = open_record(part, one, definition)
-        for fact in await facts.facts_in(session, revision_id, part, window, included=True, limit=100_000):
-            found[(part, fact.subject)] = _record(fact, definition)
-    return found
-
-
-def _sorted(found: list[ExplainedRecord]) -> list[ExplainedRecord]:
-    return sorted(found, key=lambda record: (record.part, record.label, record.entity))

@@ -34,14 +34,6 @@ async def explain_share(
     return explained, inside, outside
 
 
-async def stretch_records(
-    session: Session, revision_id: int, part: str, bounds: Window
-) -> dict[tuple[str, str], ExplainedRecord]:
-    """The measured stretches by part and subject."""
-    cuts = await cut_stretches(session, revision_id, part, bounds)
-    return {(part, one.stretch.subject): stretch_record(part, one) for one in cuts if one.stretch.value is not None}
-
-
 def stretch_record(part: str, one: Cut) -> ExplainedRecord:
     stretch = one.stretch
     return ExplainedRecord(

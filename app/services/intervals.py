@@ -167,10 +167,19 @@ async def open_durations(
     source = definition.spec.duration
     if source is None or source.open != "include":
         return []
+    by_start = source.attribute == "from"
+    facts = await fact_store.open_durations(session, revision_id, part, window, by_start=by_start)
+    return opened(facts, definition, window)
+
+
+def opened(facts: Iterable[Fact], definition: Definition, window: Window) -> list[OpenDuration]:
+    """Facts of unfinished durations as they are at the moment of evaluation; those outside the window are left out."""
+    source = definition.spec.duration
+    if source is None:
+        return []
     until, at_end = passed_until(window), _limit(window)
     found = []
-    by_start = source.attribute == "from"
-    for fact in await fact_store.open_durations(session, revision_id, part, window, by_start=by_start):
+    for fact in facts:
         end = until if fact.at is not None else at_end
         at = fact.at or at_end
         if fact.since is None or fact.since > end or (window.start is not None and at < window.start):

@@ -1,0 +1,93 @@
+"""What stood behind a value: its facts at a point of both time axes, the samples around it, what came in since."""
+
+from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.store.facts import Window, _included, _known
+from app.store.tables import Dataset, Event, Fact, MetricRevision, Record, Sample
+
+_table: Table = Fact.__table__  # type: ignore[attr-defined]
+
+
+class CountedFact(NamedTuple):
+    """A fact that counts."""
+
+    subject: str
+    entity: str
+    label: str
+    link: str | None
+    at: datetime
+    value: Decimal
+    group: str | None
+
+
+_COUNTED = ("subject", "entity", "label", "link", "at", "value", "group_key")
+
+
+async def counted_facts(session: AsyncSession, revision_id: int, part: str, window: Window) -> list[CountedFact]:
+    """Every fact that counts, in no order; light rows, for there may be many."""
+    query = select(*(_table.c[name] for name in _COUNTED)).where(
+        _table.c.revision_id == revision_id, _table.c.part == part, *_included(window), *_known(window)
+    )
+    return [CountedFact(*row) for row in await session.execute(query)]
+
+
+async def get_revision(session: AsyncSession, revision_id: int) -> MetricRevision | None:
+    return await session.get(MetricRevision, revision_id)
+
+
+async def get_dataset(session: AsyncSession, dataset_id: int) -> Dataset | None:
+    return await session.get(Dataset, dataset_id)
+
+
+async def sample_by_id(session: AsyncSession, metric_id: int, cycle: str, sample_id: int) -> Sample | None:
+    """A sample of this metric and cycle."""
+    query = select(Sample).where(
+        col(Sample.id) == sample_id, col(Sample.metric_id) == metric_id, col(Sample.cycle) == cycle
+    )
+    return (await session.scalars(query)).first()
+
+
+async def sample_shown_at(
+    session: AsyncSession, metric_id: int, cycle: str, moment: datetime, *, first: bool = False
+) -> Sample | None:
+    """The sample that was current at a moment; with `first`, the very first one where there was none yet."""
+    query = select(Sample).where(col(Sample.metric_id) == metric_id, col(Sample.cycle) == cycle)
+    shown = query.where(col(Sample.recorded_at) <= moment).order_by(col(Sample.id).desc()).limit(1)
+    found = (await session.scalars(shown)).first()
+    if found is None and first:
+        found = (await session.scalars(query.order_by(col(Sample.id)).limit(1))).first()
+    return found
+
+
+async def replaced_at(session: AsyncSession, sample: Sample) -> datetime | None:
+    """When the revision of a sample ceased to be the one that is served; None while it is."""
+    query = (
+        select(col(Sample.recorded_at))
+        .where(
+            col(Sample.metric_id) == sample.metric_id,
+            col(Sample.id) > sample.id,
+            col(Sample.revision_id) != sample.revision_id,
+        )
+        .order_by(col(Sample.id))
+        .limit(1)
+    )
+    return await session.scalar(query)
+
+
+async def entities_since(session: AsyncSession, dataset: Dataset, moment: datetime) -> Collection[str]:
+    """The entities of which something was recorded at that moment or later, and those that are gone, for a sweep that
+    misses an entity leaves its moment as it was."""
+    if dataset.shape == "events":
+        events = select(col(Event.entity)).where(col(Event.dataset_id) == dataset.id, col(Event.recorded_at) >= moment)
+        return set(await session.scalars(events.distinct()))
+    query = select(col(Record.entity)).where(
+        col(Record.dataset_id) == dataset.id, (col(Record.recorded_at) >= moment) | col(Record.is_deleted)
+    )
+    return set(await session.scalars(query))
