@@ -392,6 +392,10 @@ class Record(SQLModel, table=True):
     transitions: list[Any] = _json()
     link: str | None = _text(null=True)
     is_deleted: bool = False
+    #: The tool still has it, but the dataset's query does not take it any more.
+    is_out_of_scope: bool = Field(
+        default=False, sa_column=Column(Boolean, default=False, server_default=text("false"), nullable=False)
+    )
     missed_sweeps: int = 0
     recorded_at: datetime = _moment()
 
@@ -455,7 +459,7 @@ class Fact(SQLModel, table=True):
             "ix_fact_awaiting",
             "revision_id",
             "part",
-            sqlite_where=text("awaits_rollup"),
+            sqlite_where=text("awaits_rollup = 1"),  # as SQLAlchemy writes it there, or the index is not taken
             postgresql_where=text("awaits_rollup"),
         ),
     )
@@ -631,6 +635,14 @@ class Plan(SQLModel, table=True):
     cadence_seconds: int = 300
     next_due_at: datetime | None = _moment(null=True)
     full_due_at: datetime | None = _moment(null=True)
+    #: When the next sweep is due, and the next read of what changed; before that the plan is due for hints alone.
+    sweep_due_at: datetime | None = _moment(null=True)
+    read_due_at: datetime | None = _moment(null=True)
+    #: So many entities went at once that a person has to say that it is right; and whether one has.
+    held_drop: int = Field(default=0, sa_column=Column(BigId, nullable=False, server_default=text("0")))
+    is_drop_confirmed: bool = Field(
+        default=False, sa_column=Column(Boolean, default=False, server_default=text("false"), nullable=False)
+    )
     lease_owner: str | None = _text(null=True)
     lease_until: datetime | None = _moment(null=True)
     fence: int = 0
@@ -656,8 +668,25 @@ class Run(SQLModel, table=True):
     calls: int = 0
     records: int = 0
     changed: int = 0
+    #: `full`, `sweep`, `changes`, `hints`; `query` for a number that the tool computes.
+    kind: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    #: How many of the changed records no webhook had told of; None where none is expected to.
+    untold: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    warnings: list[Any] | None = _json(null=True)
     error_code: str | None = _text(null=True)
     error: str | None = _text(null=True)
+
+
+class Hint(SQLModel, table=True):
+    """An entity of which a webhook told that it changed, or (`is_deleted`) that it is gone: to be read by its id."""
+
+    __tablename__ = "hint"
+    __table_args__ = (UniqueConstraint("plan_id", "entity"),)
+    id: int = _id()
+    plan_id: int = _ref("plan")
+    entity: str = _text()
+    is_deleted: bool = False
+    told_at: datetime = _moment()
 
 
 class StagedChange(SQLModel, table=True):
