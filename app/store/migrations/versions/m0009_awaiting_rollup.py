@@ -13,7 +13,6 @@ branch_labels = None
 depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_AWAITING = sa.text("awaits_rollup")
 
 
 def upgrade() -> None:
@@ -22,8 +21,8 @@ def upgrade() -> None:
         "ix_fact_awaiting",
         "fact",
         ["revision_id", "part"],
-        sqlite_where=_AWAITING,
-        postgresql_where=_AWAITING,
+        sqlite_where=sa.text("awaits_rollup = 1"),
+        postgresql_where=sa.text("awaits_rollup"),
     )
     op.add_column("metric_revision", sa.Column("built_entities", _ID, nullable=False, server_default=sa.text("0")))
     op.add_column("metric_revision", sa.Column("entities_to_build", _ID, nullable=True))
