@@ -88,19 +88,20 @@ def _terms(row: KeyResult, kept: Sequence[KeyResultTerms]) -> list[Terms]:
 async def note_terms(
     session: Session,
     row: KeyResult,
-    before: Mapping[str, Any] | None,
-    metric_before: int | None,
+    spec: Mapping[str, Any] | None = None,
+    metric_id: int | None = None,
     *,
     author: str,
     now: datetime,
 ) -> None:
-    """Keep the terms of a key result that was made (`before` None) or changed; nothing where the terms are the same."""
-    terms = _stored(row.spec, row.metric_id)
-    if before is None:
-        await store.append_terms(session, row.id, since=now, spec=terms, author=author)
+    """Keep the terms of a key result that was just made, or those that it is about to get (`spec` and `metric_id`);
+    nothing where they stay the same."""
+    old = _stored(row.spec, row.metric_id)
+    if spec is None:
+        await store.append_terms(session, row.id, since=now, spec=old, author=author)
         return
-    old = _stored(before, metric_before or row.metric_id)
-    if old == terms:
+    new = _stored(spec, metric_id or row.metric_id)
+    if old == new:
         return
     kept = (await store.terms_of(session, [row.id])).get(row.id, [])
     if not kept:
@@ -108,11 +109,11 @@ async def note_terms(
         await store.append_terms(session, row.id, since=row.created_at, spec=old, author="")
         kept = (await store.terms_of(session, [row.id]))[row.id]
     frozen = (await samples.frozen_baselines(session, [row.id])).get((row.id, ""))
-    rule = KeyResultSpec.model_validate(before).baseline
+    rule = KeyResultSpec.model_validate(row.spec).baseline
     if frozen is not None and isinstance(rule, MeasuredBaseline) and frozen.rule == f"measure:{rule.measure}":
         # Another measured baseline will take its place: what it was stays with these terms.
         await store.amend_terms(session, kept[-1], measured=format(frozen.value, "f"))
-    await store.append_terms(session, row.id, since=now, spec=terms, author=author)
+    await store.append_terms(session, row.id, since=now, spec=new, author=author)
 
 
 def _stored(spec: Mapping[str, Any], metric_id: int) -> dict[str, Any]:
