@@ -6,6 +6,7 @@ from app.domain.progress import progress
 from app.services.input_graph import needs_cycle
 from app.services.read.key_results import judged_key_result
 from app.services.read.shown import coverage_of, number
+from app.services.terms import TermsHistory, terms_histories
 from app.services.views import (
     SampleView,
     WindowView,
@@ -13,7 +14,7 @@ from app.services.views import (
 from app.store import organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
-from app.store.tables import Sample
+from app.store.tables import FrozenBaseline, Sample
 
 
 async def key_result_history(
@@ -41,17 +42,18 @@ async def key_result_history(
     found = await samples.list_samples(
         session, row.metric.id, asked, since=since, until=until, step=step, after=after, limit=limit
     )
-    baseline, target = judged.view.baseline, judged.view.target
-    return [
-        sample_view(
-            sample,
-            revision,
-            None
-            if sample.value is None or baseline is None or target is None
-            else number(progress(sample.value, baseline, target)),
-        )
-        for sample, revision in found
-    ]
+    history = (await terms_histories(session, [row.key_result]))[row.key_result.id]
+    frozen = (await samples.frozen_baselines(session, [row.key_result.id])).get((row.key_result.id, ""))
+    return [sample_view(sample, revision, _reached(sample, history, frozen)) for sample, revision in found]
+
+
+def _reached(sample: Sample, history: TermsHistory, frozen: FrozenBaseline | None) -> float | None:
+    """The progress that a value meant under the terms in force when it was true."""
+    terms = history.at(sample.observed_at)
+    baseline, target = terms.baseline(frozen), terms.target(frozen)
+    if sample.value is None or baseline is None or target is None:
+        return None
+    return number(progress(sample.value, baseline, target))
 
 
 async def metric_history(

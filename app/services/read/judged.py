@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.domain.guardrail import Guardrail
 from app.domain.judgement import Judgement, Standing, judge
-from app.domain.language import KeyResultSpec, MeasuredBaseline
+from app.domain.language import KeyResultSpec
 from app.domain.window import TimeSpan
 from app.services.definitions import definition_of, split_reference, team_cycle
 from app.services.evaluate import Computed
@@ -23,6 +23,7 @@ from app.services.read.shown import (
 )
 from app.services.read.terms import lifecycle_reasons, pace_of, preset_of
 from app.services.sources import source_state
+from app.services.terms import Terms
 from app.services.views import (
     GuardrailView,
     KeyResultView,
@@ -52,9 +53,11 @@ def judged_row(
     moment: datetime,
     now: datetime,
     is_closing: bool = False,
+    terms: Terms | None = None,
 ) -> Judged:
+    """Judge one row at `moment`, held to `terms` where those in force then are others than the row's own."""
     key_result, team = row.key_result, row.team
-    spec = KeyResultSpec.model_validate(key_result.spec)
+    spec = KeyResultSpec.model_validate(key_result.spec) if terms is None else terms.spec
     cycle = team_cycle(team, key_result.cycle)
     definition = None if row.revision is None else definition_of(row.revision)
     sample = row.sample
@@ -69,7 +72,7 @@ def judged_row(
         value, size, window, observed_at, measured_at = None, None, TimeSpan(None, None), None, None
         reason = "it is being built" if row.metric.building_revision_id is not None else "there is no value yet"
     frozen = baselines.get((key_result.id, ""))
-    baseline = _baseline(spec, frozen)
+    baseline = (terms or Terms(None, spec, row.metric.id)).baseline(frozen)
     is_formula = formulas is not None and definition is not None and definition.spec.formula is not None
     if formulas is not None and is_formula:
         state = formulas.state(row.metric.id, spec.fresh_within)
@@ -108,7 +111,7 @@ def judged_row(
         last_success_at=state.last_success_at,
         failing_reason=state.failing_reason,
         guardrails=tuple(guardrails),
-        is_closed=is_closing or now >= cycle.end,
+        is_closed=is_closing or moment >= cycle.end,
         preset=preset_of(spec, row.objective, team),
         pace=pace_of(spec, team, baseline),
         paused=paused,
@@ -165,10 +168,3 @@ def judged_row(
         version=key_result.version,
     )
     return Judged(row, spec, judgement, view)
-
-
-def _baseline(spec: KeyResultSpec, frozen: FrozenBaseline | None) -> Decimal | None:
-    if isinstance(spec.baseline, MeasuredBaseline):
-        is_its_own = frozen is not None and frozen.rule == f"measure:{spec.baseline.measure}"
-        return frozen.value if frozen is not None and is_its_own else None
-    return spec.baseline

@@ -4,7 +4,8 @@ Now is the fast way: the stored current samples, one query for the list. Another
 that has ended) is computed from facts and measurements, metric by metric.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from app.services.formula_sources import formula_sources
 from app.services.input_graph import needs_cycle
 from app.services.read.judged import Judged, judged_row
 from app.services.read.sealed import is_sealed_at, sealed_judged
+from app.services.terms import Terms, terms_histories
 from app.store import closes, organisation, samples
 from app.store.database import Session
 from app.store.organisation import KeyResultRow, RevisedMetric
@@ -36,7 +38,12 @@ async def judge_rows(
     sealed = {} if is_closing else await _sealed(session, rows, as_of=as_of, known_at=known_at)
     every, rows = rows, [row for row in rows if row.key_result.id not in sealed]
     baselines = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
-    guarded = await _guardrail_values(session, rows, now=now, as_of=as_of, known_at=known_at)
+    terms: dict[int, Terms] = {}
+    if as_of is not None or known_at is not None:
+        terms = await _terms_then(session, rows, min(as_of or now, known_at or now))
+        rows = await _with_metrics_then(session, rows, terms)
+    by_id = {row.key_result.id: row for row in rows}
+    guarded = await _guardrail_values(session, rows, terms, now=now, as_of=as_of, known_at=known_at)
     formulas = await formula_sources(
         session,
         [
@@ -46,10 +53,11 @@ async def judge_rows(
         ],
     )
     judged = []
-    for row in every:
-        if row.key_result.id in sealed:
-            judged.append(sealed[row.key_result.id])
+    for given in every:
+        if given.key_result.id in sealed:
+            judged.append(sealed[given.key_result.id])
             continue
+        row = by_id[given.key_result.id]
         cycle = team_cycle(row.team, row.key_result.cycle)
         moment = as_of or now
         computed: Computed | None = None
@@ -57,7 +65,17 @@ async def judge_rows(
             moment = min(moment, cycle.end)
             computed = await _computed_at(session, row, min(moment, cycle.end - _JUST_BEFORE), known_at)
         judged.append(
-            judged_row(row, computed, baselines, guarded, formulas, moment=moment, now=now, is_closing=is_closing)
+            judged_row(
+                row,
+                computed,
+                baselines,
+                guarded,
+                formulas,
+                moment=moment,
+                now=now,
+                is_closing=is_closing,
+                terms=terms.get(row.key_result.id),
+            )
         )
     return judged
 
@@ -73,6 +91,42 @@ async def _sealed(
         for identity, sealed in found.items()
         if is_sealed_at(sealed, as_of, known_at, team_cycle(by_id[identity].team, by_id[identity].key_result.cycle).end)
     }
+
+
+async def _terms_then(session: Session, rows: Sequence[KeyResultRow], moment: datetime) -> dict[int, Terms]:
+    """The terms in force at a moment, no later than each cycle's end."""
+    histories = await terms_histories(session, [row.key_result for row in rows])
+    return {
+        row.key_result.id: histories[row.key_result.id].at(
+            min(moment, team_cycle(row.team, row.key_result.cycle).end - _JUST_BEFORE)
+        )
+        for row in rows
+    }
+
+
+async def _with_metrics_then(
+    session: Session, rows: Sequence[KeyResultRow], terms: Mapping[int, Terms]
+) -> list[KeyResultRow]:
+    """The rows with the metric that each asked for under its terms, where that was another one and is still there."""
+    others = {terms[row.key_result.id].metric_id for row in rows} - {row.metric.id for row in rows}
+    if not others:
+        return list(rows)
+    revised = await organisation.revised_metrics(session, others)
+    sources = await organisation.metric_sources(session, [item.revision.id for item in revised.values()])
+    found = []
+    for row in rows:
+        item = revised.get(terms[row.key_result.id].metric_id)
+        if item is not None:
+            row = replace(
+                row,
+                metric=item.metric,
+                metric_team=item.team,
+                revision=item.revision,
+                sample=None,
+                sources=sources.get(item.revision.id, []),
+            )
+        found.append(row)
+    return found
 
 
 async def _computed_at(
@@ -94,6 +148,7 @@ async def _computed_at(
 async def _guardrail_values(
     session: Session,
     rows: Sequence[KeyResultRow],
+    terms: Mapping[int, Terms],
     *,
     now: datetime,
     as_of: datetime | None,
@@ -103,9 +158,12 @@ async def _guardrail_values(
     wanted: dict[tuple[int, str, str], Team] = {}
     named: dict[tuple[int, str], tuple[str, str]] = {}
     for row in rows:
-        for guardrail in row.key_result.spec.get("guardrails", ()):
-            wanted[(row.team.id, guardrail["metric"], row.key_result.cycle)] = row.team
-            named[(row.team.id, guardrail["metric"])] = split_reference(guardrail["metric"], row.team.name)
+        then = terms.get(row.key_result.id)
+        live = row.key_result.spec.get("guardrails", ())
+        watched = [item["metric"] for item in live] if then is None else [item.metric for item in then.spec.guardrails]
+        for metric_name in watched:
+            wanted[(row.team.id, metric_name, row.key_result.cycle)] = row.team
+            named[(row.team.id, metric_name)] = split_reference(metric_name, row.team.name)
     if not wanted:
         return {}
     metrics = await organisation.metrics_named(session, set(named.values()))
