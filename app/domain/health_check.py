@@ -4,82 +4,38 @@ Every finding says why, with its numbers. The rules are those a good operator ap
 too many metrics, metrics too clever to trust, key results that nobody moves, outputs dressed as outcomes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
 
-from app.domain.forecast import Forecast, NotEnough
-from app.domain.judgement import Judgement
+from app.domain.health_detectors import BY_DESIGN, DETECTORS, standing_in_words
+from app.domain.health_facts import (
+    Clock,
+    EarlierCycle,
+    FindingCode,
+    KeyResultFacts,
+    ObjectiveFacts,
+    Observation,
+    Proposal,
+    Severity,
+)
 from app.domain.window import TimeSpan
 
-Proposal: TypeAlias = Literal["keep", "re_scope", "drop"]
-Severity: TypeAlias = Literal["info", "warning", "problem"]
-FindingCode: TypeAlias = Literal[
-    "sandbagging",
-    "metric_overload",
-    "objective_overload",
-    "over_engineering",
-    "dead",
-    "output_as_outcome",
-    "stale_data",
-    "failing_data",
-    "no_data",
-    "guardrail_breached",
-    "off_pace",
-    "no_check_in",
-    "edited",
-    "paused",
+__all__ = [
+    "EarlierCycle",
+    "Finding",
+    "FindingCode",
+    "HealthCheck",
+    "KeyResultFacts",
+    "KeyResultHealth",
+    "ObjectiveFacts",
+    "Proposal",
+    "Severity",
+    "health_check",
 ]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierCycle:
-    """How the key result, or its metric, ended an earlier cycle: the value at its end, in the metric's unit."""
-
-    name: str
-    value: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyResultFacts:
-    """What the health check knows of a key result.
-
-    `first_met_at`: when its value first reached today's target in this cycle. `last_changed_at`: when its value last
-    moved, `value_since`: since when there are values at all. `formula_depth`: 1 for a formula over plain metrics, 0 for
-    none. `sources`: how many connections and datasets feed it. `edits`: changes of target, baseline or metric since the
-    cycle began.
-    """
-
-    name: str
-    title: str
-    unit: str
-    form: str
-    kind: Literal["committed", "aspirational"]
-    judgement: Judgement
-    value: Decimal | None = None
-    baseline: Decimal | None = None
-    forecast: Forecast | NotEnough | None = None
-    first_met_at: datetime | None = None
-    value_since: datetime | None = None
-    last_changed_at: datetime | None = None
-    last_check_in_at: datetime | None = None
-    edits: int = 0
-    earlier: tuple[EarlierCycle, ...] = ()
-    aggregate: str | None = None
-    formula_depth: int = 0
-    sources: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveFacts:
-    """An objective with its key results."""
-
-    name: str
-    title: str
-    key_results: tuple[KeyResultFacts, ...]
+_WORST_FIRST: tuple[Severity, ...] = ("problem", "warning", "info")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +68,53 @@ class HealthCheck:
     findings: tuple[Finding, ...]
 
 
+MOST_KEY_RESULTS = 4
+MOST_OBJECTIVES = 5
+"""Three to five objectives with about three key results each is what Google teaches:
+https://rework.withgoogle.com/guides/set-goals-with-okrs/steps/introduction/"""
+
+
 def health_check(team: str, objectives: Sequence[ObjectiveFacts], *, cycle: TimeSpan, now: datetime) -> HealthCheck:
     """The health check of a team's objectives in a cycle; ValueError for a cycle without bounds or length."""
     elapsed = cycle.elapsed(now)
-    if elapsed is None:
+    if elapsed is None or cycle.start is None or cycle.end is None:
         raise ValueError("a cycle has a start and a later end")
-    results = tuple(
-        KeyResultHealth(name=facts.name, findings=(), proposal="keep", reason="nothing speaks against it")
-        for objective in objectives
-        for facts in objective.key_results
+    clock = Clock(start=cycle.start, end=cycle.end, now=now, elapsed=elapsed)
+    return HealthCheck(
+        at=now,
+        elapsed=elapsed,
+        key_results=tuple(_health(facts, clock) for objective in objectives for facts in objective.key_results),
+        findings=tuple(_overload(team, objectives)),
     )
-    return HealthCheck(at=now, elapsed=elapsed, key_results=results, findings=())
+
+
+def _health(facts: KeyResultFacts, clock: Clock) -> KeyResultHealth:
+    if facts.judgement.lifecycle == "dropped":
+        return KeyResultHealth(
+            name=facts.name, findings=(), proposal="drop", reason=facts.judgement.reason or "dropped"
+        )
+    # Who has paused knows that it stands still: only what is wrong with the key result itself is still worth saying.
+    is_paused = facts.judgement.lifecycle == "paused"
+    observed = [found for detect in (BY_DESIGN if is_paused else DETECTORS) for found in detect(facts, clock)]
+    if is_paused:
+        observed.append(Observation("paused", facts.judgement.reason or "paused", "info", "keep"))
+    observed.sort(key=lambda item: _WORST_FIRST.index(item.severity))
+    findings = tuple(
+        Finding(code=item.code, message=item.message, severity=item.severity, subject=facts.name) for item in observed
+    )
+    for proposal in ("drop", "re_scope"):
+        reasons = [item.message for item in observed if item.proposal == proposal]
+        if reasons:
+            return KeyResultHealth(name=facts.name, findings=findings, proposal=proposal, reason="; ".join(reasons))
+    return KeyResultHealth(name=facts.name, findings=findings, proposal="keep", reason=standing_in_words(facts))
+
+
+def _overload(team: str, objectives: Sequence[ObjectiveFacts]) -> Iterator[Finding]:
+    for objective in objectives:
+        count = sum(facts.judgement.lifecycle != "dropped" for facts in objective.key_results)
+        if count > MOST_KEY_RESULTS:
+            message = f"{count} key results: more than {MOST_KEY_RESULTS} say that none of them matters most"
+            yield Finding(code="metric_overload", message=message, severity="warning", subject=objective.name)
+    if len(objectives) > MOST_OBJECTIVES:
+        message = f"{len(objectives)} objectives in one cycle: more than {MOST_OBJECTIVES} are not a focus"
+        yield Finding(code="objective_overload", message=message, severity="warning", subject=team)
