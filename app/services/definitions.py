@@ -42,12 +42,24 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
+def team_timezone(team: Team) -> str:
+    """The team's timezone by name: its own, else the organisation's."""
+    name: str = team.spec.get("timezone") or team.inherited.get("timezone", "UTC")
+    return name
+
+
+def fiscal_year_start(team: Team) -> int:
+    """The first month of the fiscal year, 1 to 12: the organisation's."""
+    month: int = team.inherited.get("fiscal_year_start", 1)
+    return month
+
+
 def team_zone(team: Team) -> ZoneInfo:
-    return ZoneInfo(team.spec.get("timezone", "UTC"))
+    return ZoneInfo(team_timezone(team))
 
 
 def team_calendar(team: Team) -> BusinessCalendar:
-    return _calendar(json.dumps(team.spec.get("calendar", {}), sort_keys=True), team.spec.get("timezone", "UTC"))
+    return _calendar(json.dumps(team.spec.get("calendar", {}), sort_keys=True), team_timezone(team))
 
 
 @lru_cache(maxsize=256)
@@ -71,15 +83,20 @@ def split_reference(reference: str, team: str) -> tuple[str, str]:
 def team_cycle(team: Team, name: str) -> Cycle:
     """A cycle of the team, in its timezone: of the calendar with the organisation's fiscal year, or one that the team
     or the organisation dates itself; ValueError for any other."""
+    sealed = team.inherited.get("closed_cycles", {}).get(name)
+    if sealed is not None:
+        # It was closed under other settings of the organisation: it stays where it was.
+        return Cycle(name, datetime.fromisoformat(sealed["start"]), datetime.fromisoformat(sealed["end"]))
     own = team.spec.get("cycles", {}).get(name) or team.inherited.get("cycles", {}).get(name)
     if own is not None:
         return dated_cycle(name, date.fromisoformat(own["start"]), date.fromisoformat(own["end"]), team_zone(team))
-    return parse_cycle(name, team_zone(team), team.inherited.get("fiscal_year_start", 1))
+    return parse_cycle(name, team_zone(team), fiscal_year_start(team))
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A metric revision, compiled: its spec, the zone and calendar it was written under, and its extractions.
+    """A metric revision, compiled: its spec, the zone, calendar and fiscal year it was written under, and its
+    extractions.
 
     `extractions` has an entry for each part that reads a dataset; `queries` for each that asks a tool.
     """
@@ -88,6 +105,7 @@ class Definition:
     zone: ZoneInfo
     calendar: BusinessCalendar
     extractions: dict[str, PartExtraction]
+    fiscal_year_start: int = 1
 
     @property
     def divisor(self) -> int:
@@ -135,10 +153,10 @@ class Definition:
 
     def window(self, at: datetime, cycle: TimeSpan | None) -> TimeSpan:
         """The window at a moment, for the cycle of the key result that asks."""
-        return resolve(self.spec.window, at=at, zone=self.zone, cycle=cycle)
+        return resolve(self.spec.window, at=at, zone=self.zone, cycle=cycle, fiscal_year_start=self.fiscal_year_start)
 
     def next_edge(self, at: datetime, cycle: TimeSpan | None) -> datetime | None:
-        return next_edge(self.spec.window, at=at, zone=self.zone, cycle=cycle)
+        return next_edge(self.spec.window, at=at, zone=self.zone, cycle=cycle, fiscal_year_start=self.fiscal_year_start)
 
     def query_of(self, part: str) -> QuerySource | None:
         source = self.spec.parts()[part]
@@ -171,19 +189,23 @@ def _compiled(text: str) -> Definition:
                 stored["datasets"][source.dataset]["shape"],
                 calendar if _is_business(spec) else None,
             )
-    return Definition(spec, zone, calendar, extractions)
+    return Definition(spec, zone, calendar, extractions, stored.get("fiscal_year_start", 1))
 
 
-def revision_definition(spec: MetricSpec, team: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
-    """What a revision's hash covers: the spec, and of the team and the datasets whatever changes its facts."""
+def revision_definition(spec: MetricSpec, team: Team, datasets: dict[str, Any]) -> dict[str, Any]:
+    """What a revision's hash covers: the spec, and of the team and the datasets whatever changes its numbers."""
     used = {
         source.dataset: datasets[source.dataset]
         for source in spec.parts().values()
         if isinstance(source, DatasetSource)
     }
-    return {
+    definition = {
         "metric": {key: value for key, value in dump(spec).items() if key not in _UNMEASURED},
-        "timezone": team.get("timezone", "UTC"),
-        "calendar": team.get("calendar", {}),
+        "timezone": team_timezone(team),
+        "calendar": team.spec.get("calendar", {}),
         "datasets": used,
     }
+    is_fiscal = isinstance(spec.window, ToDate) and spec.window.to_date in ("quarter", "year")
+    if is_fiscal and fiscal_year_start(team) != 1:
+        definition["fiscal_year_start"] = fiscal_year_start(team)
+    return definition

@@ -9,7 +9,7 @@ from app.domain.extract import fields_needed
 from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec, QuerySource
 from app.domain.schedule import cadence
 from app.services.baselines import baseline_plan
-from app.services.definitions import can_look_back
+from app.services.definitions import can_look_back, team_timezone
 from app.services.input_graph import asked_by
 from app.services.queries import query_identity
 from app.services.revisions import window_value
@@ -113,7 +113,7 @@ def _of_metric(
 ) -> None:
     spec = MetricSpec.model_validate(metric.spec)
     fresh_within = [one.fresh_within for one in asked if one.fresh_within is not None]
-    zone = rows.team.spec.get("timezone", "UTC")
+    zone = team_timezone(rows.team)
     for source in spec.parts().values():
         dataset = rows.datasets.get(getattr(source, "dataset", ""))
         if dataset is not None:

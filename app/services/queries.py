@@ -7,7 +7,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from app.domain.language import QuerySource, WindowSpec
 from app.domain.window import TimeSpan, resolve
-from app.services.definitions import digest, team_cycle, team_zone
+from app.services.definitions import digest, fiscal_year_start, team_cycle, team_timezone, team_zone
 from app.store.tables import Plan, Team
 from connectors.contract import Connector, Window
 
@@ -39,8 +39,8 @@ def query_window(plan: Plan, team: Team, at: datetime) -> Window:
         at, cycle = period.end - timedelta(microseconds=1), period.span
     elif plan.cycle:
         cycle = team_cycle(team, plan.cycle).span
-    span = resolve(window, at=at, zone=team_zone(team), cycle=cycle)
+    span = resolve(window, at=at, zone=team_zone(team), cycle=cycle, fiscal_year_start=fiscal_year_start(team))
     end = span.end
     if plan.cycle.startswith(_BASELINE) and end is not None:
         end = min(end, at + timedelta(microseconds=1))
-    return Window(span.start, end, team.spec.get("timezone", "UTC"))
+    return Window(span.start, end, team_timezone(team))

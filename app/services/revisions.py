@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.domain.language import DatasetSource, MetricSpec, QuerySource
-from app.services.definitions import digest, revision_definition
+from app.services.definitions import digest, revision_definition, team_timezone
 from app.services.queries import query_identity
 from app.store import deliveries, inputs, organisation, records
 from app.store.database import Session
@@ -27,7 +27,7 @@ async def revise_metric(
     """Give the metric a new revision if anything that its hash covers has changed. A revision with nothing stored to
     extract is current at once; another is built by the workers first. `reads` has the metrics that a formula names."""
     datasets = {name: {"shape": row.shape, "spec": row.spec} for name, row in rows.datasets.items()}
-    definition = revision_definition(spec, team.spec, datasets)
+    definition = revision_definition(spec, team, datasets)
     identity = digest(definition)
     newest = await organisation.newest_revision(session, metric.id)
     if newest is not None and newest.digest == identity:
@@ -68,15 +68,10 @@ def _part(revision_id: int, part: str, source: Any, spec: MetricSpec, team: Team
         row.dataset_id = rows.datasets[source.dataset].id
     elif isinstance(source, QuerySource):
         connection = rows.connections[source.connection]
-        row.query_digest, _ = query_identity(connection.id, source, window_value(spec), _zone(team))
+        row.query_digest, _ = query_identity(connection.id, source, window_value(spec), team_timezone(team))
     return row
 
 
 def window_value(spec: MetricSpec) -> Any:
     """A metric's window as JSON."""
     return spec.window if isinstance(spec.window, str) else spec.window.model_dump(mode="json")
-
-
-def _zone(team: Team) -> str:
-    zone: str = team.spec.get("timezone", "UTC")
-    return zone
