@@ -53,7 +53,7 @@ class Window:
 
 
 # Made once: making a statement costs more than running it.
-_KEPT = select(_table.c.id, *_columns).where(
+_KEPT = select(_table.c.id, _table.c.sort_key, *_columns).where(
     _table.c.revision_id == bindparam("revision"),
     _table.c.part == bindparam("in_part"),
     _table.c.entity.in_(bindparam("entities", expanding=True)),
@@ -87,11 +87,11 @@ async def replace_facts(
     """Make `facts` what is known from `now` on of these entities; what did not change is left as it is. `rule` says
     how the part is rolled up, None: not at all. Returns whether anything changed."""
     names = list(entities)
-    kept: dict[tuple[Any, ...], int] = {}
+    kept: dict[tuple[Any, ...], tuple[int, bytes | None]] = {}
     for start in range(0, len(names), _IN):
         chosen = {"revision": revision_id, "in_part": part, "entities": names[start : start + _IN]}
         for row in await session.execute(_KEPT, chosen):
-            kept[tuple(row[1:])] = row[0]
+            kept[tuple(row[2:])] = (row[0], row[1])
     added: list[dict[str, Any]] = []
     for fact in facts:
         content = _content(fact)
@@ -102,10 +102,11 @@ async def replace_facts(
             | {"revision_id": revision_id, "part": part, "entity": fact.entity}
             | {"recorded_from": now, "recorded_to": None, "sort_key": None, "awaits_rollup": False}
         )
-    closed = list(kept.values())
+    closed = [fact_id for fact_id, _ in kept.values()]
     if not closed and not added:
         return False
-    gone = [found for found in (dict(zip(_names, content, strict=True)) for content in kept) if _counts(found)]
+    former = (dict(zip(_names, content, strict=True)) | {"sort_key": kept[content][1]} for content in kept)
+    gone = [found for found in former if _counts(found)]
     coming = [new for new in added if _counts(new)]
     has_ahead = any(_is_ahead(new, now) for new in coming)
     upkeep, may_wait = None, False
@@ -137,7 +138,7 @@ def _is_ahead(row: dict[str, Any], now: datetime) -> bool:
 
 def _tip(rows: Iterable[dict[str, Any]]) -> list[Counted]:
     """What the roll-up holds of facts that count: those that nothing is known to end."""
-    return [Counted(row["at"], row["value"], row["group_key"]) for row in rows if row["valid_to"] is None]
+    return [Counted(row["at"], row["value"], row["sort_key"]) for row in rows if row["valid_to"] is None]
 
 
 async def delete_facts(session: AsyncSession, revision_id: int) -> None:

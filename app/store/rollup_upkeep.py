@@ -21,7 +21,6 @@ from app.domain.aggregate import exact_sum
 from app.store.rollup_buckets import Scale, changed, full, unpack
 from app.store.rollup_build import build, note_ahead
 from app.store.rollup_days import EVERYTHING, SPAN, days_in
-from app.store.rollup_keys import group_key, number_key
 from app.store.rollup_rules import Counted, Rule, places
 from app.store.tables import Fact, FactAhead, RollUp, RollUpScale
 from app.store.types import Bytes
@@ -75,7 +74,7 @@ class Upkeep:
         elif self._rule.kind == "ranked":
             self._scale = Scale.load(self._whole.bounds)
         if self._rule.kind == "distinct":
-            self._groups = await self._last_of({group_key(one.group) for _, one in signed})
+            self._groups = await self._last_of({one.key for _, one in signed if one.key is not None})
         for (sign, one), day in zip(signed, days, strict=True):
             self._add(one, sign, day)
 
@@ -98,23 +97,36 @@ class Upkeep:
     async def _awaiting(self) -> list[tuple[int, Counted]]:
         """What earlier changes left to be rolled up, and is from now on."""
         awaiting = (*self._of(_fact), _fact.c.awaits_rollup)
-        query = select(_fact.c.recorded_to, _fact.c.at, _fact.c.value, _fact.c.group_key).where(*awaiting)
+        query = select(_fact.c.recorded_to, _fact.c.at, _fact.c.value).where(*awaiting)
         rows = (await self._session.execute(query)).all()
         if rows:
             await self._session.execute(update(_fact).where(*awaiting).values(awaits_rollup=False))
-        return [(1 if row.recorded_to is None else -1, Counted(row.at, row.value, row.group_key)) for row in rows]
+        return [
+            (1 if row.recorded_to is None else -1, Counted(row.at, row.value, self._rule.sort_key(row.value, None)))
+            for row in rows
+        ]
 
-    def _at(self, day: int) -> list[_Gain]:
-        return [self._gains.setdefault(place, _Gain()) for place in places(day)]
+    def _on(self, day: int) -> _Gain:
+        return self._gains.setdefault((1, day), _Gain())
 
     def _add(self, one: Counted, sign: int, day: int) -> None:
-        lane = self._scale.lane_of(number_key(one.value)) if self._rule.kind == "ranked" else None
-        for gain in self._at(day):
-            gain.facts += sign
-            if self._rule.kind != "distinct":
-                gain.values.append(one.value if sign > 0 else one.value.copy_negate())
-            if lane is not None:
-                gain.lanes[lane] += sign
+        gain = self._on(day)
+        gain.facts += sign
+        if self._rule.kind != "distinct":
+            gain.values.append(one.value if sign > 0 else one.value.copy_negate())
+        if self._rule.kind == "ranked" and one.key is not None:
+            gain.lanes[self._scale.lane_of(one.key)] += sign
+
+    def _add_up(self) -> None:
+        """From the days to their spans and everything."""
+        whole = self._gains.setdefault((EVERYTHING, 0), _Gain())
+        for (length, day), gain in list(self._gains.items()):
+            if length == 1:
+                span = self._gains.setdefault((SPAN, day - day % SPAN), _Gain())
+                for wider in (whole, span):
+                    wider.facts += gain.facts
+                    wider.values.append(exact_sum(gain.values))
+                    wider.lanes.update(gain.lanes)
 
     async def _last_of(self, keys: Iterable[bytes]) -> dict[bytes, datetime | None]:
         """When each group came last, None where it does not."""
@@ -134,12 +146,13 @@ class Upkeep:
         for sign, last in ((-1, self._groups), (1, await self._last_of(self._groups))):
             for at in last.values():
                 if at is not None:
-                    for gain in self._at(self._days.of(at)):
-                        gain.values.append(Decimal(sign))
+                    self._on(self._days.of(at)).values.append(Decimal(sign))
 
     async def _split(self) -> None:
         """Split the buckets that this change has filled, and move their facts in the rows of their days."""
-        gained = self._gains.get((EVERYTHING, 0), _Gain()).lanes
+        gained: Counter[int] = Counter()
+        for gain in self._gains.values():
+            gained.update(gain.lanes)
         stored = b"" if self._whole is None else self._whole.buckets
         counts = unpack(changed(stored, gained), 0)
         limit = full(sum(counts))
@@ -157,9 +170,9 @@ class Upkeep:
             for key, at in rows:
                 new = self._scale.lane_of(key)
                 if new != lane:
-                    for gain in self._at(self._days.of(at)):
-                        gain.lanes[lane] -= 1
-                        gain.lanes[new] += 1
+                    lanes = self._on(self._days.of(at)).lanes
+                    lanes[lane] -= 1
+                    lanes[new] += 1
 
     async def _note_ahead(self, closed: Collection[int], entities: Sequence[str], has_ahead: bool) -> bool:
         had_ahead = self._whole is not None and self._whole.has_ahead
@@ -178,7 +191,7 @@ class Upkeep:
         return has_ahead
 
     async def _write(self, *, has_ahead: bool) -> None:
-        self._gains.setdefault((EVERYTHING, 0), _Gain())
+        self._add_up()
         if not self._is_new:
             await self._read(self._gains.keys() - self._asked)  # days that a split or a group has brought
         rows = []
