@@ -4,9 +4,8 @@ A plan is an apply that is rolled back: what it foretells is what an apply then 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 import structlog
@@ -14,6 +13,8 @@ import structlog
 from app.domain.language import MeasuredBaseline, MetricSpec, TeamFile
 from app.domain.records import JsonValue
 from app.errors import Conflict, FieldError, InvalidInput, NotFound, VersionConflict
+from app.services import planning
+from app.services.alignment import edges_of
 from app.services.baselines import freeze_due
 from app.services.build import build_within
 from app.services.context import Services
@@ -22,27 +23,19 @@ from app.services.deliveries import apply_within
 from app.services.evaluate import evaluate
 from app.services.export import team_value
 from app.services.input_graph import input_graph
-from app.services.plans import plan_pulls
-from app.services.read import judge_rows
+from app.services.plans import UNUSED, plan_pulls
 from app.services.reconcile import Reconciled, reconcile
+from app.services.renames import Rename, rename
 from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_team_file, pointer
-from app.services.views import KeyResultEffect, KeyResultView, PlanView, WarningView
-from app.store import inputs, organisation
+from app.services.team_file.problems import InvalidTeamFile as InvalidTeamFile
+from app.services.views import PlanView, WarningView
+from app.store import inputs, organisation, pulls
 from app.store.database import Session
-from app.store.organisation import KeyResultFilter
 from connectors.secrets import secrets_of
 
 log = structlog.get_logger(__name__)
 
 ManagedBy = Literal["file", "api"]
-
-
-class InvalidTeamFile(Exception):
-    """The file can not be applied; `problems` says what is wrong where, all at once."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(f"{len(problems)} problems")
-        self.problems = list(problems)
 
 
 class _RolledBack(Exception):
@@ -105,7 +98,13 @@ async def put_object(
     """Create or replace one object of a team; the same checks as for a file hold for the whole."""
     async with services.database.writing() as session:
         # Held from here on: another object put meanwhile would be undone by the tree that was read before it.
-        await organisation.lock_team(session, team)
+        known = await organisation.lock_team(session, team)
+        old = value.get("renamed_from") if isinstance(value, dict) else None
+        renamed = None if known is None or not isinstance(old, str) or old == name else Rename(kind, old, name, ())
+        if renamed is not None and known is not None:
+            # First, so that what names the object in the rest of the tree names it rightly.
+            is_done, _ = await rename(session, known, renamed, actor=actor, now=services.clock())
+            renamed = renamed if is_done else None
         tree = await team_value(session, team) or {"version": 1, "team": team}
         await _check_version(session, team, kind, name, if_match)
         _put(tree, kind, name, value)
@@ -113,7 +112,17 @@ async def put_object(
         touch = Touch(kind, name)
         outcome = await _apply(session, services, checked, actor, False, "api", touch=touch, is_plan=False)
     await _ring(services)
-    return outcome
+    return outcome if renamed is None else _with_rename(outcome, team, renamed)
+
+
+def _with_rename(outcome: PlanView, team: str, renamed: Rename) -> PlanView:
+    changes = [
+        change.model_copy(update={"action": "rename", "reason": f"was {team}/{renamed.old}"})
+        if (change.kind, change.id) == (renamed.kind, f"{team}/{renamed.new}")
+        else change
+        for change in outcome.changes
+    ]
+    return outcome.model_copy(update={"changes": changes})
 
 
 async def delete_object(
@@ -149,11 +158,15 @@ async def _known_names(session: Session, team: str) -> KnownNames:
     teams = await organisation.list_teams(session, limit=100_000)
     objectives = await organisation.list_objectives(session, limit=100_000)
     formulas = await inputs.live_formulas(session)
+    inherited = next((known.inherited for known in teams if known.name == team), {})
     return KnownNames(
         teams=frozenset(known.name for known in teams),
         objectives=frozenset(f"{owner.name}/{objective.name}" for objective, owner in objectives),
         metrics=await inputs.named_metrics(session),
         formulas={name: read for name, read in formulas.items() if not name.startswith(f"{team}/")},
+        edges=[edge for objective, owner in objectives for edge in edges_of(objective, owner)],
+        presets=frozenset(inherited.get("presets", {})),
+        fiscal_year_start=inherited.get("fiscal_year_start", 1),
     )
 
 
@@ -316,17 +329,19 @@ async def _apply(
     assert checked.file is not None
     now = services.clock()
     file = checked.file
-    before = await _views(session, file.team, now)
     known = await organisation.get_team(session, file.team)
     read_before = {} if known is None else await inputs.teams_read_by(session, known.id)
+    before = await planning.note_before(session, known, read_before, now=now)
     done: Reconciled = await reconcile(
         session, file, services.connectors, actor=actor, prune=prune, managed_by=managed_by, touch=touch, now=now
     )
     await _check_history(session, done, file)
     await plan_pulls(session, done.team, services.connectors, now=now)
     # What this team asks of others' metrics, or asks no more, is for their plans to measure.
-    for other in (read_before | await inputs.teams_read_by(session, done.team.id)).values():
+    others = read_before | await inputs.teams_read_by(session, done.team.id)
+    for other in others.values():
         await plan_pulls(session, other, services.connectors, now=now)
+    pulled = await pulls.pulls_of(session, {done.team.id, *others}, unused=UNUSED)
     evaluable = done.evaluable
     if is_plan:
         # Nobody waits for a plan to be built later: it does the workers' part itself.
@@ -334,47 +349,24 @@ async def _apply(
         await build_within(session, done.building, now=now)
         evaluable = evaluable | done.building
     await evaluate(session, evaluable, now=now)
-    await freeze_due(session, now=now, team_id=done.team.id)
-    after = await _views(session, file.team, now)
-    awaiting = await organisation.awaiting_baselines(session, done.team.id)
-    waiting = [row for row, owner in awaiting if owner.id == done.team.id]
+    frozen = await freeze_due(session, now=now, team_id=done.team.id)
+    after = await planning.shown(session, file.team, now=now)
+    baselines = await planning.baselines(session, done.team, frozen)
     log.info("team.planned" if is_plan else "team.applied", team=file.team, actor=actor, changes=len(done.changes))
     return PlanView(
         team=file.team,
         is_applied=not is_plan,
         changes=done.changes,
-        effects=[
-            _effect(name, before.get(name), after.get(name))
-            for name in sorted(before.keys() | after.keys())
-            if _differs(before.get(name), after.get(name))
-        ],
-        baselines_to_freeze=[f"{file.team}/{row.name}" for row in waiting],
+        effects=planning.effects(before.views, after, done.changes),
+        records=await planning.records_moved(session, before, done.building, now=now) if is_plan else [],
+        requests=planning.requests_moved(before.pulls, pulled),
+        asks=planning.questions(before.pulls, pulled),
+        drift=done.drift,
+        building=[] if is_plan else await planning.building(session, done.building),
+        baselines=baselines,
+        baselines_to_freeze=sorted({one.key_result for one in baselines if one.value is None}),
         warnings=[
             WarningView(pointer=pointer(warning.path), code=warning.code, detail=warning.message)
             for warning in checked.warnings
         ],
-    )
-
-
-async def _views(session: Session, team: str, now: datetime) -> dict[str, KeyResultView]:
-    rows = await organisation.key_result_rows(session, KeyResultFilter(team=team))
-    return {judged.view.id: judged.view for judged in await judge_rows(session, rows, now=now)}
-
-
-def _differs(before: KeyResultView | None, after: KeyResultView | None) -> bool:
-    def numbers(view: KeyResultView | None) -> tuple[Any, ...] | None:
-        return None if view is None else (view.value, view.baseline, view.target, view.progress, view.status)
-
-    return numbers(before) != numbers(after)
-
-
-def _effect(name: str, before: KeyResultView | None, after: KeyResultView | None) -> KeyResultEffect:
-    return KeyResultEffect(
-        id=name,
-        value_before=None if before is None else before.value,
-        value_after=None if after is None else after.value,
-        progress_before=None if before is None else before.progress,
-        progress_after=None if after is None else after.progress,
-        status_before=None if before is None else before.status,
-        status_after=None if after is None else after.status,
     )

@@ -8,6 +8,7 @@ import yaml
 from app.services.reconcile import TEAM_KEYS
 from app.store import organisation
 from app.store.database import Session
+from app.store.tables import Connection, Dataset
 
 HEADER = "# yaml-language-server: $schema=krsync.schema.json\n"
 _NUMBERS = (
@@ -32,8 +33,10 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
     rows = await organisation.load_team(session, found)
     tree: dict[str, Any] = {"version": 1, "team": found.name}
     tree.update({key: found.spec[key] for key in TEAM_KEYS if key in found.spec})
-    connections = {name: {"connector": row.connector} | row.spec for name, row in rows.connections.items()}
-    datasets = {name: row.spec for name, row in rows.datasets.items()}
+    connections = {
+        name: {"connector": row.connector} | row.spec | _silence(row) for name, row in rows.connections.items()
+    }
+    datasets = {name: row.spec | _silence(row) for name, row in rows.datasets.items()}
     metrics = {name: _with_weights(row.spec) for name, row in rows.metrics.items()}
     objectives: dict[str, Any] = {}
     for name, objective in rows.objectives.items():
@@ -45,6 +48,10 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
         objectives[name] = _with_numbers(objective.spec) | ({"key_results": key_results} if key_results else {})
     sections = {"connections": connections, "datasets": datasets, "metrics": metrics, "objectives": objectives}
     return tree | {key: section for key, section in sections.items() if section}
+
+
+def _silence(row: Connection | Dataset) -> dict[str, Any]:
+    return {"silence": row.silence} if row.silence else {}
 
 
 def _with_numbers(spec: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,25 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from app.domain.language import KeyResultSpec, MeasuredBaseline, MetricSpec, ObjectiveSpec, TeamFile
+from pydantic import BaseModel
+
+from app.domain.language import (
+    ConnectionSpec,
+    DatasetSpec,
+    KeyResultSpec,
+    MeasuredBaseline,
+    MetricSpec,
+    ObjectiveSpec,
+    TeamFile,
+)
 from app.errors import Conflict
 from app.services.definitions import dump, split_reference
 from app.services.input_graph import in_order
+from app.services.renames import rename, renames_in
 from app.services.revisions import revise_metric
-from app.services.views import ChangeView
-from app.store import audit, configuration, deliveries, inputs, organisation, records, samples, secrets
+from app.services.terms import note_terms
+from app.services.views.plans import ChangeView, DriftView
+from app.store import audit, closes, configuration, deliveries, inputs, organisation, records, samples, secrets
 from app.store.database import Session
 from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, Team
 from connectors.contract import Connector
@@ -33,10 +45,12 @@ class Touched(Protocol):
 
 @dataclass(slots=True)
 class Reconciled:
-    """What was done. `evaluable` metrics have their facts; `building` ones have a revision that is still to build."""
+    """What was done. `evaluable` metrics have their facts; `building` ones have a revision that is still to build.
+    `drift` has what the file takes back of changes that were made through the API."""
 
     team: Team
     changes: list[ChangeView] = field(default_factory=list)
+    drift: list[DriftView] = field(default_factory=list)
     evaluable: set[int] = field(default_factory=set)
     building: set[int] = field(default_factory=set)
 
@@ -78,16 +92,19 @@ class _Reconciliation:
         self._managed_by = managed_by
         self._touch = touch
         self._now = now
+        self._renamed: dict[tuple[str, str], int] = {}  # its place in the list of changes
 
     async def run(self) -> Reconciled:
         team = await self._team()
+        await self._renames(team)
         self._rows = await organisation.load_team(self._session, team)
         self._done.team = team
+        self._closed = await closes.closed_cycles(self._session, team.id)
         for name, spec in self._file.connections.items():
-            await self._connection(name, spec.connector, spec.options)
+            await self._connection(name, spec)
         await self._session.flush()
         for name, dataset in self._file.datasets.items():
-            await self._dataset(name, dataset.shape, dump(dataset) | dataset.options)
+            await self._dataset(name, dataset)
         await self._session.flush()
         for name, metric in self._file.metrics.items():
             await self._metric(name, metric, is_inline=False)
@@ -126,7 +143,28 @@ class _Reconciliation:
             self._unchanged("team", team.name, id_=team.name)
         return team
 
-    async def _connection(self, name: str, connector: str, options: dict[str, Any]) -> None:
+    async def _renames(self, team: Team) -> None:
+        for wanted in renames_in(self._file):
+            is_done, followed = await rename(self._session, team, wanted, actor=self._actor, now=self._now)
+            if not is_done:
+                continue
+            self._renamed[(wanted.kind, wanted.new)] = len(self._done.changes)
+            before, after = f"{team.name}/{wanted.old}", f"{team.name}/{wanted.new}"
+            self._done.changes.append(
+                ChangeView.model_validate(
+                    {"kind": wanted.kind, "id": after, "action": "rename", "reason": f"was {before}"}
+                )
+            )
+            for other in followed:
+                self._done.changes.append(
+                    ChangeView.model_validate(
+                        {"kind": other.kind, "id": other.id, "action": "update", "fields": list(other.fields)}
+                        | {"reason": f"names {before}, which is {after} now; so should its own file"}
+                    )
+                )
+
+    async def _connection(self, name: str, wanted: ConnectionSpec) -> None:
+        connector, options, silence = wanted.connector, wanted.options, wanted.silence
         row = self._rows.connections.get(name)
         if row is None:
             row = Connection(
@@ -134,6 +172,7 @@ class _Reconciliation:
                 name=name,
                 connector=connector,
                 spec=options,
+                silence=silence,
                 **self._new("connection", name),
             )
             self._session.add(row)
@@ -141,8 +180,9 @@ class _Reconciliation:
             await self._note("connection", name, "create", None, options)
             return
         if (row.connector, row.spec) == (connector, options):
-            self._unchanged("connection", name, row)
+            await self._silence("connection", row, silence)
             return
+        row.silence = silence
         if row.connector != connector or _host(row.spec) != _host(options):
             # A secret that was sealed for one host must never be sent to another.
             await secrets.delete_secrets(self._session, row.id)
@@ -151,7 +191,9 @@ class _Reconciliation:
         await configuration.resume_plans(self._session, row.id, self._now)
         await self._update(row, "connection", options)
 
-    async def _dataset(self, name: str, shape: str, spec: dict[str, Any]) -> None:
+    async def _dataset(self, name: str, wanted: DatasetSpec) -> None:
+        shape, silence = wanted.shape, wanted.silence
+        spec = {key: value for key, value in _stored(wanted).items() if key != "silence"} | wanted.options
         row = self._rows.datasets.get(name)
         connection = self._rows.connections[spec["connection"]]
         if row is None:
@@ -161,6 +203,7 @@ class _Reconciliation:
                 name=name,
                 shape=shape,
                 spec=spec,
+                silence=silence,
                 **self._new("dataset", name),
             )
             self._session.add(row)
@@ -170,9 +213,9 @@ class _Reconciliation:
             await self._reread(row)
             return
         if row.spec == spec and row.connection_id == connection.id:
-            self._unchanged("dataset", name, row)
+            await self._silence("dataset", row, silence)
             return
-        row.shape, row.connection_id = shape, connection.id
+        row.shape, row.connection_id, row.silence = shape, connection.id, silence
         await self._update(row, "dataset", spec)
         await self._reread(row)
 
@@ -188,7 +231,7 @@ class _Reconciliation:
 
     async def _metric(self, name: str, spec: MetricSpec, *, is_inline: bool) -> Metric:
         known = self._rows.inline_metrics if is_inline else self._rows.metrics
-        stored = dump(spec)
+        stored = _stored(spec)
         row = known.get(name)
         kind = "metric"
         if row is None:
@@ -239,13 +282,15 @@ class _Reconciliation:
         return found
 
     async def _objective(self, position: int, name: str, spec: ObjectiveSpec) -> Objective:
-        stored = {key: value for key, value in dump(spec).items() if key != "key_results"}
+        stored = {key: value for key, value in _stored(spec).items() if key != "key_results"}
         row = self._rows.objectives.get(name)
         if row is not None and row.cycle != spec.cycle:
             row.is_current = False  # the closed instance stays, with its key results
             row = await configuration.objective_instance(self._session, self._done.team.id, name, spec.cycle)
             if row is not None:
                 row.is_current = True
+        if row is None or row.spec != stored:
+            self._refuse_closed("objective", name, spec.cycle)
         if row is None:
             row = Objective(
                 team_id=self._done.team.id,
@@ -270,7 +315,7 @@ class _Reconciliation:
     async def _key_result(
         self, position: int, name: str, spec: KeyResultSpec, objective: Objective, cycle: str
     ) -> None:
-        stored = dump(spec)
+        stored = _stored(spec)
         if isinstance(spec.metric, MetricSpec):
             metric = await self._metric(name, spec.metric, is_inline=True)
         else:
@@ -282,6 +327,7 @@ class _Reconciliation:
             if row is not None:
                 row.is_current = True
         if row is None:
+            self._refuse_closed("key result", name, cycle)
             row = KeyResult(
                 team_id=self._done.team.id,
                 objective_id=objective.id,
@@ -298,9 +344,12 @@ class _Reconciliation:
             await self._session.flush()
             self._rows.key_results[name] = row
             await self._note("key_result", name, "create", None, stored)
+            await note_terms(self._session, row, author=self._actor, now=self._now)
             await self._watch(row, spec)
             return
         if row.spec != stored or row.objective_id != objective.id or row.metric_id != metric.id:
+            self._refuse_closed("key result", name, cycle)
+            await note_terms(self._session, row, stored, metric.id, author=self._actor, now=self._now)
             row.awaits_baseline = row.awaits_baseline or _awaits_baseline(spec)
             if row.metric_id != metric.id:
                 await samples.delete_baseline(self._session, row.id)  # it was measured in another metric
@@ -357,6 +406,8 @@ class _Reconciliation:
             reason = "managed through the API"
         elif kind == "metric" and (users := await inputs.users_of(self._session, row.id)):
             reason = f"needed by {', '.join(users[:5])}{' and others' if len(users) > 5 else ''}"
+        elif kind in ("objective", "key_result") and row.cycle in self._closed:
+            reason = f"its cycle {row.cycle} is closed"
         elif kind == "objective" and await configuration.is_objective_used(self._session, row.id):
             reason = "key results belong to it"
         elif kind in ("dataset", "connection") and await configuration.is_source_used(self._session, kind, row.id):
@@ -371,6 +422,12 @@ class _Reconciliation:
         await self._session.flush()
         await self._note(kind, name, "delete", before, None)
 
+    def _refuse_closed(self, kind: str, name: str, cycle: str) -> None:
+        """What a closed cycle ended with is never changed silently."""
+        if cycle in self._closed:
+            message = f"The {kind} {name} is of the cycle {cycle}, which is closed: name the next one, or reopen it."
+            raise Conflict(message, code="cycle_closed")
+
     # --- notes -------------------------------------------------------------------------------------------------------
 
     def _is_touched(self, kind: str, name: str) -> bool:
@@ -379,8 +436,28 @@ class _Reconciliation:
     def _new(self, kind: str, name: str) -> dict[str, Any]:
         return {"managed_by": self._managed_by, "version": 1, "created_at": self._now, "updated_at": self._now}
 
+    async def _silence(self, kind: str, row: Connection | Dataset, silence: dict[str, str]) -> None:
+        """Nothing but what is silenced may differ: that is no reason to read anything again."""
+        if row.silence == silence:
+            self._unchanged(kind, row.name, row)
+            return
+        before, row.silence = row.silence, silence
+        row.version += 1
+        row.updated_at = self._now
+        await self._session.flush()
+        await self._note(kind, row.name, "update", {"silence": before}, {"silence": silence})
+
     async def _update(self, row: Any, kind: str, spec: dict[str, Any], *, id_: str | None = None) -> None:
         before = row.spec
+        if self._touch is None and self._managed_by == "file" and row.managed_by == "api":
+            self._done.drift += [
+                DriftView.model_validate(
+                    {"kind": kind, "id": id_ or f"{self._file.team}/{row.name}", "field": key}
+                    | {"file": spec.get(key), "service": before.get(key)}
+                )
+                for key in sorted(before.keys() | spec.keys())
+                if before.get(key) != spec.get(key)
+            ]
         row.spec = spec
         row.version += 1
         row.updated_at = self._now
@@ -392,7 +469,8 @@ class _Reconciliation:
     def _unchanged(self, kind: str, name: str, row: Any = None, *, id_: str | None = None) -> None:
         if row is not None and self._touch is None and row.managed_by != self._managed_by:
             row.managed_by = self._managed_by  # a file that names an object takes it over
-        self._done.changes.append(ChangeView(kind=kind, id=id_ or f"{self._file.team}/{name}", action="unchanged"))
+        if (kind, name) not in self._renamed:
+            self._done.changes.append(ChangeView(kind=kind, id=id_ or f"{self._file.team}/{name}", action="unchanged"))
 
     async def _note(
         self,
@@ -407,9 +485,14 @@ class _Reconciliation:
         identity = id_ or f"{self._file.team}/{name}"
         keys = (before or {}).keys() | (after or {}).keys()
         fields = sorted(key for key in keys if (before or {}).get(key) != (after or {}).get(key))
-        self._done.changes.append(
-            ChangeView(kind=kind, id=identity, action=action, fields=fields if action == "update" else [])
-        )
+        place = self._renamed.get((kind, name))
+        if place is not None and action == "update":
+            renamed = self._done.changes[place]
+            self._done.changes[place] = renamed.model_copy(update={"fields": fields})
+        else:
+            self._done.changes.append(
+                ChangeView(kind=kind, id=identity, action=action, fields=fields if action == "update" else [])
+            )
         await audit.append_audit(
             self._session,
             at=self._now,
@@ -420,6 +503,11 @@ class _Reconciliation:
             before=before,
             after=after,
         )
+
+
+def _stored(spec: BaseModel) -> dict[str, Any]:
+    """A spec as it is kept: how the object came by its name is no part of what it is."""
+    return {key: value for key, value in dump(spec).items() if key != "renamed_from"}
 
 
 def _awaits_baseline(spec: KeyResultSpec) -> bool:

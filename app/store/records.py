@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,6 +14,17 @@ from app.store.tables import Dataset, Event, Plan, Record
 
 _IN = 500  # values in one IN (…) list
 _events: Table = Event.__table__  # type: ignore[attr-defined]
+_SAVED = (
+    "name",
+    "version",
+    "created",
+    "fields",
+    "transitions",
+    "link",
+    "is_deleted",
+    "is_out_of_scope",
+    "missed_sweeps",
+)
 _EVENT = ("key", "entity", "at", "event", "body", "headers", "link", "at_is_receipt", "is_deletion")
 
 
@@ -91,7 +102,7 @@ async def entity_histories(
                 fields=row.fields,
                 transitions=tuple(unpack_transition(packed) for packed in row.transitions),
                 link=row.link,
-                is_deleted=row.is_deleted,
+                is_deleted=row.is_deleted or row.is_out_of_scope,
             )
     return found
 
@@ -146,44 +157,85 @@ async def save_records(session: AsyncSession, rows: Sequence[dict[str, Any]]) ->
         return
     for start in range(0, len(rows), _IN):
         statement = upsert(session, Record).values(list(rows[start : start + _IN]))
-        updated = {
-            name: getattr(statement.excluded, name)
-            for name in ("name", "version", "created", "fields", "transitions", "link", "is_deleted", "missed_sweeps")
-        }
+        updated = {name: getattr(statement.excluded, name) for name in _SAVED}
         updated["recorded_at"] = statement.excluded.recorded_at
         await session.execute(statement.on_conflict_do_update(index_elements=["dataset_id", "entity"], set_=updated))
 
 
-async def clear_misses(session: AsyncSession, dataset_id: int, entities: Collection[str]) -> None:
-    """A complete sweep saw these: they are not missing."""
-    names = list(entities)
+async def live_entities(session: AsyncSession, dataset_id: int) -> dict[str, str]:
+    """The names of the entities that a dataset holds now, by id."""
+    query = select(col(Record.entity), col(Record.name)).where(col(Record.dataset_id) == dataset_id, _is_live())
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+async def names_of(session: AsyncSession, dataset_id: int, entities: Collection[str]) -> dict[str, str]:
+    """What some entities are called, those that are known at all."""
+    names, found = list(entities), dict[str, str]()
     for start in range(0, len(names), _IN):
-        await session.execute(
-            update(Record)
-            .where(
-                col(Record.dataset_id) == dataset_id,
-                col(Record.entity).in_(names[start : start + _IN]),
-                col(Record.missed_sweeps) > 0,
-            )
-            .values(missed_sweeps=0)
+        query = select(col(Record.entity), col(Record.name)).where(
+            col(Record.dataset_id) == dataset_id, col(Record.entity).in_(names[start : start + _IN])
         )
+        found.update({row[0]: row[1] for row in await session.execute(query)})
+    return found
 
 
-async def count_miss(session: AsyncSession, dataset_id: int, seen: set[str], *, tombstone_at: int) -> set[str]:
-    """A complete sweep did not see some entities: count it, and tombstone those missed `tombstone_at` times.
-    Returns the entities that were tombstoned."""
-    rows = await session.execute(
-        select(col(Record.id), col(Record.entity), col(Record.missed_sweeps)).where(
-            col(Record.dataset_id) == dataset_id, col(Record.is_deleted).is_(False)
-        )
+async def clear_misses(session: AsyncSession, dataset_id: int, missed: Collection[str]) -> None:
+    """A complete sweep missed only these: the others are not missing."""
+    query = select(col(Record.id), col(Record.entity)).where(
+        col(Record.dataset_id) == dataset_id, col(Record.is_deleted).is_(False), col(Record.missed_sweeps) > 0
     )
-    missing = [(row[0], row[1], row[2] + 1) for row in rows if row[1] not in seen]
-    gone = {entity for _, entity, misses in missing if misses >= tombstone_at}
-    for identity, entity, misses in missing:
+    there = [row[0] for row in await session.execute(query) if row[1] not in missed]
+    for start in range(0, len(there), _IN):
         await session.execute(
-            update(Record).where(col(Record.id) == identity).values(missed_sweeps=misses, is_deleted=entity in gone)
+            update(Record).where(col(Record.id).in_(there[start : start + _IN])).values(missed_sweeps=0)
         )
-    return gone
+
+
+async def count_miss(session: AsyncSession, dataset_id: int, missed: Collection[str]) -> dict[str, int]:
+    """A complete sweep did not find these entities: how often in a row it is by now, of those that are held."""
+    names, counts = list(missed), dict[str, int]()
+    for start in range(0, len(names), _IN):
+        counted = await session.execute(
+            update(Record)
+            .where(col(Record.dataset_id) == dataset_id, col(Record.entity).in_(names[start : start + _IN]), _is_live())
+            .values(missed_sweeps=col(Record.missed_sweeps) + 1)
+            .returning(col(Record.entity), col(Record.missed_sweeps))
+        )
+        counts.update({row[0]: row[1] for row in counted})
+    return counts
+
+
+async def bury(session: AsyncSession, dataset_id: int, entities: Collection[str]) -> set[str]:
+    """The tool has these entities no more; returns those that were held until now."""
+    return await _leave(session, dataset_id, entities, {"is_deleted": True})
+
+
+async def put_out_of_scope(session: AsyncSession, dataset_id: int, entities: Collection[str]) -> set[str]:
+    """The dataset's query takes these entities no more; returns those that were held until now."""
+    return await _leave(session, dataset_id, entities, {"is_out_of_scope": True, "missed_sweeps": 0})
+
+
+async def _leave(session: AsyncSession, dataset_id: int, entities: Collection[str], values: dict[str, Any]) -> set[str]:
+    names, left = list(entities), set[str]()
+    for start in range(0, len(names), _IN):
+        found = await session.scalars(
+            update(Record)
+            .where(col(Record.dataset_id) == dataset_id, col(Record.entity).in_(names[start : start + _IN]), _is_live())
+            .values(**values)
+            .returning(col(Record.entity))
+        )
+        left.update(found)
+    return left
+
+
+def _is_live() -> ColumnElement[bool]:
+    return and_(col(Record.is_deleted).is_(False), col(Record.is_out_of_scope).is_(False))
+
+
+async def count_live(session: AsyncSession, dataset_id: int) -> int:
+    """How many entities a dataset holds now."""
+    query = select(func.count()).where(col(Record.dataset_id) == dataset_id, _is_live())
+    return await session.scalar(query) or 0
 
 
 async def has_been_read(session: AsyncSession, dataset_id: int) -> bool:
@@ -193,20 +245,12 @@ async def has_been_read(session: AsyncSession, dataset_id: int) -> bool:
     return row is None or row[0] is not None
 
 
-async def has_misses(session: AsyncSession, dataset_id: int) -> bool:
-    """Whether some record was missed by the last complete sweep and is not yet known to be gone."""
-    query = select(col(Record.id)).where(
-        col(Record.dataset_id) == dataset_id, col(Record.is_deleted).is_(False), col(Record.missed_sweeps) > 0
-    )
-    return (await session.execute(query.limit(1))).first() is not None
-
-
 async def count_content(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, int]:
     """By dataset: how many records (entities that are not deleted, or events) it holds."""
     counts: dict[int, int] = {}
     entities = (
         select(col(Record.dataset_id), func.count())
-        .where(col(Record.dataset_id).in_(dataset_ids), col(Record.is_deleted).is_(False))
+        .where(col(Record.dataset_id).in_(dataset_ids), _is_live())
         .group_by(col(Record.dataset_id))
     )
     events = (
@@ -215,6 +259,19 @@ async def count_content(session: AsyncSession, dataset_ids: Collection[int]) -> 
         .group_by(col(Event.dataset_id))
     )
     for query in (entities, events):
+        counts.update({row[0]: row[1] for row in await session.execute(query)})
+    return counts
+
+
+async def count_entities(session: AsyncSession, dataset_ids: Collection[int]) -> dict[int, int]:
+    """By dataset: how many entities there is something of, deleted ones too: what an extraction has to walk."""
+    counts: dict[int, int] = {}
+    for table in (Record, Event):
+        query = (
+            select(col(table.dataset_id), func.count(func.distinct(col(table.entity))))
+            .where(col(table.dataset_id).in_(dataset_ids))
+            .group_by(col(table.dataset_id))
+        )
         counts.update({row[0]: row[1] for row in await session.execute(query)})
     return counts
 

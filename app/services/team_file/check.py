@@ -10,8 +10,9 @@ from app.domain.language import CalendarSpec, TeamFile
 from app.domain.records import JsonValue
 from app.services.team_file.context import Context, KnownNames
 from app.services.team_file.formulas import check_formulas
-from app.services.team_file.goals import check_objectives
+from app.services.team_file.goals import check_objectives, check_preset
 from app.services.team_file.problems import Problem, shown
+from app.services.team_file.renaming import check_renames
 from app.services.team_file.shape import validated
 from app.services.team_file.sources import check_connections, check_datasets, check_metrics
 from connectors.contract import Connector
@@ -43,11 +44,14 @@ def check_team_file(
         check_datasets(context, value.get("datasets", {}))
         check_metrics(context, value.get("metrics", {}))
         check_formulas(context)
-        check_objectives(context, value.get("objectives", {}), known)
+        check_objectives(context, value.get("objectives", {}))
     else:
         problems.add((), "model_type", "a mapping is expected: version, team, connections, datasets, metrics, …")
     # The whole is validated only where nothing was found in its parts: what is returned is what the models made of it.
     file = None if problems.errors else validated(TeamFile, value, (), problems)
+    if file is not None:
+        check_renames(file, problems)
+        file = None if problems.errors else file
     return CheckedTeamFile(file, list(problems.errors.values()), list(problems.warnings.values()))
 
 
@@ -57,7 +61,10 @@ def _check_head(context: Context, head: dict[str, JsonValue], known: KnownNames 
         context.team = team
     if isinstance(cycles := head.get("cycles"), dict):
         context.cycles = frozenset(str(name) for name in cycles)
-    validated(TeamFile, head, (), problems, more_keys=_SECTIONS)
+    spec = validated(TeamFile, head, (), problems, more_keys=_SECTIONS)
+    if spec is not None:
+        context.dated_cycles = dict(spec.cycles)
+        check_preset(context, spec.preset, ("preset",))
     zone = head.get("timezone")
     if isinstance(zone, str) and zone:
         if zone in _timezones():

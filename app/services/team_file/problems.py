@@ -1,6 +1,6 @@
 """What is wrong with a team file, where, and how it is said."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -28,6 +28,14 @@ class Problem:
     message: str
     suggestion: str | None = None
     severity: Literal["error", "warning"] = "error"
+
+
+class InvalidTeamFile(Exception):
+    """The file can not be applied; `problems` says what is wrong where, all at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(f"{len(problems)} problems")
+        self.problems = list(problems)
 
 
 @dataclass(slots=True)
