@@ -26,8 +26,12 @@ __all__ = ["Forecast", "History", "NotEnough", "Shape", "forecast", "goal", "sha
 COVERAGE = 0.8
 _ORIGINS = 60
 _FEWEST_ORIGINS = 5
-# Pulls towards the mean and along the trend, and how bold they are against the usual.
-_PULLS = [((a, b), abs(a - 0.4) + (2 if b == 1 else b)) for a in (0.5, 0.25, 0.0, 0.75, 1.0) for b in (0.0, 0.25, 0.5, 1.0)]
+# Pulls towards the mean and along the trend, each with how bold it is against the usual one.
+_PULLS = [
+    ((mean, trend), abs(mean - 0.4) + (2 if trend == 1 else trend))
+    for mean in (0.5, 0.25, 0.0, 0.75, 1.0)
+    for trend in (0.0, 0.25, 0.5, 1.0)
+]
 _BOLDNESS = 1.0
 _WIDENING = 0.5
 _GROWTH = 0.75

@@ -16,7 +16,7 @@ EARLIEST_PROJECTION = Fraction(1, 10)
 
 _NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
 _BOUND = re.compile(rf"(>=|<=|>|<)\s*{_NUMBER}(% of baseline)?")
-_BETWEEN = re.compile(rf"between\s+{_NUMBER}%?\s+and\s+{_NUMBER}(% of baseline)?")
+_BETWEEN = re.compile(rf"between\s+{_NUMBER}(?:%(?=.*% of baseline))?\s+and\s+{_NUMBER}(% of baseline)?")
 _CHANGE = re.compile(r"([+-][0-9]+(?:\.[0-9]+)?)(%)?")
 
 

@@ -19,9 +19,13 @@ AGGREGATE_PATTERN = r"^(count|sum|avg|median|min|max|last|p[1-9][0-9]?)$"
 CYCLE_PATTERN = r"^[0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$"
 NAMED_CYCLE_PATTERN = r"^([0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?|[a-z][a-z0-9_]{0,62})$"
 CHANGE_PATTERN = r"^[+-][0-9]{1,15}(\.[0-9]{1,10})?%?$"
-BOUND_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?$"
+_LIMIT = r"-?[0-9]{1,15}(\.[0-9]{1,10})?"
+BOUND_PATTERN = rf"^((>=|<=|>|<)\s*{_LIMIT}|between\s+{_LIMIT}\s+and\s+{_LIMIT})$"
 STEP_PATTERN = r"^[A-Za-z0-9\u00C0-\uFFFD][^/\x00-\x1F\x7F]{0,98}$"
-GUARDRAIL_PATTERN = r"^(>=|<=|>|<)\s*-?[0-9]{1,15}(\.[0-9]{1,10})?(% of baseline)?$"
+GUARDRAIL_PATTERN = (
+    rf"^((>=|<=|>|<)\s*{_LIMIT}(% of baseline)?|between\s+{_LIMIT}\s+and\s+{_LIMIT}"
+    rf"|between\s+{_LIMIT}%?\s+and\s+{_LIMIT}% of baseline)$"
+)
 # What each pattern means, for people who got it wrong.
 PRESET_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 PATTERN_MEANINGS = {
@@ -36,9 +40,9 @@ PATTERN_MEANINGS = {
     NAMED_CYCLE_PATTERN: "a cycle is a year, half, quarter or month (2026, 2026-H1, 2026-Q4, 2026-11), or the name of "
     "one of your own",
     CHANGE_PATTERN: "a change is signed: -25% or +3",
-    BOUND_PATTERN: "a bound is expected, such as >= 99.9",
+    BOUND_PATTERN: "a bound is expected, such as >= 99.9 or between 5 and 10",
     STEP_PATTERN: "a name of at most 99 characters is expected that starts with a letter or digit and has no /",
-    GUARDRAIL_PATTERN: "a bound is expected, such as >= 40 or >= 97% of baseline",
+    GUARDRAIL_PATTERN: "a bound is expected, such as >= 40, between 5 and 10, or >= 97% of baseline",
 }
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
@@ -164,8 +168,17 @@ ChangeText = Annotated[
     StringConstraints(pattern=CHANGE_PATTERN),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": CHANGE_PATTERN}, {"type": "number"}]}),
 ]
-BoundText = Annotated[str, StringConstraints(pattern=BOUND_PATTERN)]
-GuardrailText = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN)]
+
+
+def _check_order(text: str) -> str:
+    limits = [Decimal(limit) for limit in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)]
+    if len(limits) == 2 and limits[0] > limits[1]:
+        raise PydanticCustomError("bound", "nothing lies between these: the lower bound comes first")
+    return text
+
+
+BoundText = Annotated[str, StringConstraints(pattern=BOUND_PATTERN), AfterValidator(_check_order)]
+GuardrailText = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN), AfterValidator(_check_order)]
 HoursText = Annotated[str, StringConstraints(pattern=HOURS_PATTERN)]
 RegionText = Annotated[str, StringConstraints(pattern=REGION_PATTERN)]
 

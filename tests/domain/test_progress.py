@@ -165,3 +165,19 @@ def test_a_window_without_end_is_not_projected() -> None:
 @given(st.integers(9, 90), numbers)
 def test_a_steady_total_is_projected_to_the_same_end_every_day(day: int, daily: Decimal) -> None:
     assert projected_value(daily * day, QUARTER, START + timedelta(days=day)) == daily * 90
+
+
+@pytest.mark.parametrize(
+    ("value", "holds_", "margin"),
+    [("5", True, "0"), ("7", True, "2"), ("9", True, "1"), ("12", False, "-2"), ("4", False, "-1")],
+)
+def test_a_corridor_has_a_margin_to_its_nearer_side_and_no_budget(value: str, holds_: bool, margin: str) -> None:
+    kept = compliance("between 5 and 10", D(value), is_percent=True)
+    assert (kept.holds, kept.margin, kept.remaining_budget) == (holds_, D(margin), None)
+
+
+@given(st.decimals(-100, 100, places=3), st.decimals(-100, 100, places=3), st.decimals(-100, 100, places=3))
+def test_between_is_both_bounds_at_once(value: Decimal, one: Decimal, other: Decimal) -> None:
+    low, high = sorted((one, other))
+    both = holds(f">= {low:f}", value) and holds(f"<= {high:f}", value)
+    assert holds(f"between {low:f} and {high:f}", value) == both
