@@ -18,7 +18,7 @@ from app.services.context import Services
 from app.services.definitions import team_cycle
 from app.services.explain import explain
 from app.services.input_graph import needs_cycle
-from app.services.inventory import list_objectives
+from app.services.objectives import list_objectives
 from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
 from app.services.read.sealed import grade_view, judgement_evidence

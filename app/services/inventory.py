@@ -1,25 +1,17 @@
-"""What is configured, as readers get it: teams, objectives, datasets, connections, runs."""
-
-from collections import defaultdict
-from datetime import datetime
+"""What is configured, as readers get it: teams, datasets, connections, runs."""
 
 from app.domain.language import CalendarSpec
-from app.domain.rollup import Part, rollup
-from app.services.definitions import team_cycle
-from app.services.read import Judged, cycle_view, judge_rows, number
+from app.services.definitions import team_timezone
 from app.services.sources import connection_health
 from app.services.views import (
     ConnectionView,
     DatasetView,
-    ObjectiveView,
     RecordView,
-    RollUpView,
     RunView,
     TeamView,
 )
 from app.store import deliveries, organisation, plans, records
 from app.store.database import Session
-from app.store.organisation import KeyResultFilter
 from app.store.tables import Connection, Event, Team
 
 
@@ -28,8 +20,8 @@ def _team_view(team: Team) -> TeamView:
     return TeamView(
         id=team.name,
         title=spec.get("title") or team.name,
-        parent=spec.get("parent"),
-        timezone=spec.get("timezone", "UTC"),
+        parent=spec.get("parent") or team.inherited.get("parent"),
+        timezone=team_timezone(team),
         calendar=CalendarSpec.model_validate(spec.get("calendar", {})).model_dump(mode="json"),
         managed_by=team.managed_by,
         version=team.version,
@@ -45,75 +37,6 @@ async def list_teams(session: Session, *, after: str = "", limit: int = 100) -> 
 async def get_team(session: Session, name: str) -> TeamView | None:
     team = await organisation.get_team(session, name)
     return None if team is None else _team_view(team)
-
-
-async def list_objectives(
-    session: Session,
-    *,
-    now: datetime,
-    team: str | None = None,
-    name: str | None = None,
-    cycle: str | None = None,
-    expand: bool = False,
-    after: int = 0,
-    limit: int = 100,
-) -> tuple[list[ObjectiveView], int | None]:
-    """A page of objectives with their roll-up, and the id to go on after."""
-    found = await organisation.list_objectives(
-        session, team=team, name=name, cycle=cycle, after=after, limit=limit + 1, current_only=cycle is None
-    )
-    page = found[:limit]
-    wanted = KeyResultFilter(objective_ids=[objective.id for objective, _ in page], current_only=False)
-    rows = await organisation.key_result_rows(session, wanted)
-    children: dict[int, list[Judged]] = defaultdict(list)
-    for judged in await judge_rows(session, rows, now=now):
-        children[judged.row.objective.id].append(judged)
-    views = []
-    for objective, owner in page:
-        mine = sorted(children[objective.id], key=lambda judged: judged.row.key_result.position)
-        span = team_cycle(owner, objective.cycle)
-        spec = objective.spec
-        views.append(
-            ObjectiveView(
-                id=f"{owner.name}/{objective.name}",
-                title=spec["title"],
-                description=spec.get("description"),
-                team=owner.name,
-                cycle=cycle_view(span, owner),
-                focus=spec.get("focus"),
-                owner=spec.get("owner"),
-                supports=list(spec.get("supports", ())),
-                roll_up=_roll_up(mine),
-                key_result_ids=[judged.view.id for judged in mine],
-                key_results=[judged.view for judged in mine] if expand else None,
-                managed_by=objective.managed_by,
-                version=objective.version,
-            )
-        )
-    return views, page[-1][0].id if len(found) > limit else None
-
-
-def _roll_up(children: list[Judged]) -> RollUpView:
-    rolled = rollup(
-        [
-            Part(
-                progress=judged.judgement.progress,
-                weight=judged.spec.weight,
-                status=judged.judgement.status,
-                is_maintain_met=None if judged.judgement.compliance is None else judged.judgement.compliance.holds,
-            )
-            for judged in children
-        ]
-    )
-    return RollUpView(progress=number(rolled.progress), status=rolled.status, coverage=number(rolled.coverage) or 0.0)
-
-
-async def get_objective(
-    session: Session, team: str, name: str, *, now: datetime, expand: bool = False
-) -> ObjectiveView | None:
-    """One objective with its roll-up."""
-    views, _ = await list_objectives(session, now=now, team=team, name=name, expand=expand, limit=1)
-    return views[0] if views else None
 
 
 async def list_datasets(

@@ -380,7 +380,8 @@ class KeyResultRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyResultFilter:
-    """What the database can filter by; None means any. `after` is the (team, name, cycle) to go on after."""
+    """What the database can filter by; None means any. `after` is the (team, name, cycle) to go on after; nothing of
+    `hidden` teams is found."""
 
     team: str | None = None
     name: str | None = None
@@ -393,6 +394,7 @@ class KeyResultFilter:
     objective_ids: Collection[int] | None = None
     after: tuple[str, str, str] | None = None
     current_only: bool = True
+    hidden: Collection[str] = ()
 
 
 async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> list[KeyResultRow]:
@@ -459,6 +461,8 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.hidden:
+        query = query.where(col(Team.name).not_in(wanted.hidden))
     if wanted.ids is not None:
         query = query.where(col(KeyResult.id).in_(wanted.ids))
     if wanted.objective_ids is not None:
@@ -552,6 +556,7 @@ async def list_objectives(
     after: int = 0,
     limit: int = 1000,
     current_only: bool = True,
+    hidden: Collection[str] = (),
 ) -> Sequence[tuple[Objective, Team]]:
     query = (
         select(Objective, Team)
@@ -560,6 +565,8 @@ async def list_objectives(
         .order_by(col(Objective.id))
         .limit(limit)
     )
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     if current_only:
         query = query.where(col(Objective.is_current).is_(True))
     for column, value in ((col(Team.name), team), (col(Objective.name), name), (col(Objective.cycle), cycle)):

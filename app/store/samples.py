@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import BigInteger, delete, func, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -12,6 +13,7 @@ from app.store.deliveries import upsert
 from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MICROSECONDS = 86_400_000_000
 
 
 async def append_measurement(session: AsyncSession, measurement: Measurement) -> None:
@@ -150,6 +152,48 @@ async def list_samples(
         last = {(row[1] - _EPOCH) // step: row[0] for row in await session.execute(spans)}
         query = query.where(col(Sample.id).in_(sorted(last.values())[:limit]))
     return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def values_of(
+    session: AsyncSession,
+    series: Collection[tuple[int, str]],
+    *,
+    since: datetime,
+    until: datetime,
+    known_at: datetime | None = None,
+    daily: bool = False,
+) -> dict[tuple[int, str], list[tuple[datetime, Decimal]]]:
+    """The known values of metrics by (metric, cycle), in order of their moments, from `since` to `until` (included) as
+    recorded by `known_at`: one query. `daily` takes the last word about each day (UTC)."""
+    wanted = select(col(Sample.id)).where(
+        tuple_(col(Sample.metric_id), col(Sample.cycle)).in_(list(series)),
+        col(Sample.value).is_not(None),
+        col(Sample.observed_at) >= since,
+        col(Sample.observed_at) <= until,
+    )
+    if known_at is not None:
+        wanted = wanted.where(col(Sample.recorded_at) <= known_at)
+    if daily:
+        wanted = wanted.with_only_columns(func.max(col(Sample.id))).group_by(
+            col(Sample.metric_id), col(Sample.cycle), _day(session, col(Sample.observed_at))
+        )
+    query = (
+        select(col(Sample.metric_id), col(Sample.cycle), col(Sample.observed_at), col(Sample.value))
+        .where(col(Sample.id).in_(wanted))
+        .order_by(col(Sample.observed_at), col(Sample.id))
+    )
+    found: dict[tuple[int, str], list[tuple[datetime, Decimal]]] = {}
+    for metric_id, cycle, at, value in await session.execute(query):
+        if value is not None:
+            found.setdefault((metric_id, cycle), []).append((at, value))
+    return found
+
+
+def _day(session: AsyncSession, moment: Any) -> Any:
+    """The UTC day of a stored moment, for grouping: SQLite keeps microseconds."""
+    if session.get_bind().dialect.name == "postgresql":
+        return func.date_trunc("day", func.timezone("UTC", moment))
+    return type_coerce(moment, BigInteger()) // _DAY_MICROSECONDS
 
 
 async def frozen_baselines(

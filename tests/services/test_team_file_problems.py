@@ -260,7 +260,7 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
         [
             ("cycles", {"launch": {"start": "2026-10-15", "end": "2026-12-01"}}),
             ("objectives.grow.cycle", "launch"),
-            ("objectives.grow.key_results.faster.checkpoints", [{"on": "2026-10-14", "progress": 0.1}]),
+            ("objectives.grow.key_results.faster.checkpoints", [{"on": "2026-10-14", "progress": "0.1"}]),
         ],
         [("objectives.grow.key_results.faster.checkpoints.0.on", "checkpoints", None)],
     ),

@@ -15,7 +15,7 @@ from app.api.parameters import CycleText, ObjectName, StrictQuery, TeamName, Tea
 from app.domain.language import ObjectiveSpec
 from app.errors import NotFound
 from app.services.apply import delete_object, put_object
-from app.services.inventory import get_objective, list_objectives
+from app.services.objectives import get_objective, list_objectives
 from app.services.paging import decode_id, encode_cursor
 from app.services.views import ObjectiveView, PlanView
 

@@ -5,11 +5,13 @@ from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
 from app.services.read.key_results import KeyResultQuery, get_key_result, judged_key_result, list_key_results
 from app.services.read.metrics import get_metric, list_metrics
+from app.services.read.outlook import check_in_view, with_outlook
 from app.services.read.shown import cycle_view, freshness_view, number, target_rule
 
 __all__ = [
     "Judged",
     "KeyResultQuery",
+    "check_in_view",
     "cycle_view",
     "freshness_view",
     "get_key_result",
@@ -23,4 +25,5 @@ __all__ = [
     "number",
     "sample_view",
     "target_rule",
+    "with_outlook",
 ]

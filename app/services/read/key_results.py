@@ -7,9 +7,8 @@ from typing import Literal
 from app.domain.judgement import KeyResultStatus
 from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
-from app.services.views import (
-    KeyResultView,
-)
+from app.services.read.outlook import with_outlook
+from app.services.views import KeyResultView
 from app.store import organisation
 from app.store.database import Session
 from app.store.organisation import KeyResultFilter
@@ -17,7 +16,8 @@ from app.store.organisation import KeyResultFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyResultQuery:
-    """What to list. `as_of` is true at, `known_at` recorded by; `after` the (team, name, cycle) to go on after."""
+    """What to list. `as_of` is true at, `known_at` recorded by; `after` the (team, name, cycle) to go on after. Nothing
+    of `hidden` teams is listed."""
 
     team: str | None = None
     cycle: str | None = None
@@ -32,6 +32,7 @@ class KeyResultQuery:
     known_at: datetime | None = None
     after: tuple[str, str, str] | None = None
     limit: int = 100
+    hidden: frozenset[str] = frozenset()
 
 
 async def list_key_results(
@@ -51,20 +52,17 @@ async def list_key_results(
         metric_team=metric_team,
         after=query.after,
         current_only=query.cycle is None,
+        hidden=query.hidden,
     )
     rows = await organisation.key_result_rows(session, wanted)
-    found: list[KeyResultView] = []
     judged = await judge_rows(session, rows, now=now, as_of=query.as_of, known_at=query.known_at)
-    for index, item in enumerate(judged):
-        if not _matches(query, item.view):
-            continue
-        found.append(item.view)
-        if len(found) == query.limit:
-            last = item.row
-            is_more = any(_matches(query, later.view) for later in judged[index + 1 :])
-            place = (last.team.name, last.key_result.name, last.key_result.cycle)
-            return found, place if is_more else None
-    return found, None
+    matching = [item for item in judged if _matches(query, item.view)]
+    page = await with_outlook(session, matching[: query.limit], now=now, as_of=query.as_of, known_at=query.known_at)
+    views = [item.view for item in page]
+    if len(matching) <= query.limit:
+        return views, None
+    last = page[-1].row
+    return views, (last.team.name, last.key_result.name, last.key_result.cycle)
 
 
 def _split(reference: str | None) -> tuple[str | None, str | None]:
@@ -97,7 +95,9 @@ async def get_key_result(
 ) -> KeyResultView | None:
     """One key result: its current instance, or that of a cycle."""
     judged = await judged_key_result(session, team, name, now=now, cycle=cycle, as_of=as_of, known_at=known_at)
-    return None if judged is None else judged.view
+    if judged is None:
+        return None
+    return (await with_outlook(session, [judged], now=now, as_of=as_of, known_at=known_at))[0].view
 
 
 async def judged_key_result(

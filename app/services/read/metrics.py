@@ -7,9 +7,8 @@ from app.services.definitions import definition_of
 from app.services.formula_sources import formula_sources
 from app.services.read.shown import freshness_view
 from app.services.sources import SourceState, source_state
-from app.services.views import (
-    MetricView,
-)
+from app.services.views import MetricView
+from app.services.views.metrics import BuildingView
 from app.store import organisation, samples
 from app.store.database import Session
 from app.store.tables import Metric, Sample
@@ -53,7 +52,7 @@ async def list_metrics(
                 None,
                 asserted_at=None if sample is None or sample.value is None else sample.observed_at,
             )
-        views.append(_metric_view(item, sample, state, definition.spec, now))
+        views.append(_metric_view(item, building.get(metric_id), sample, state, definition.spec, now))
     return views, page[-1] if more else None
 
 
@@ -63,8 +62,21 @@ async def get_metric(session: Session, team: str, name: str, *, now: datetime) -
     return views[0] if views else None
 
 
+def _building_view(item: organisation.RevisedMetric | None) -> BuildingView | None:
+    if item is None:
+        return None
+    done, total = item.revision.built_entities, item.revision.entities_to_build
+    # More may come while it is built.
+    return BuildingView(revision=item.revision.number, done=done, total=None if total is None else max(done, total))
+
+
 def _metric_view(
-    item: organisation.RevisedMetric, sample: Sample | None, state: SourceState, spec: MetricSpec, now: datetime
+    item: organisation.RevisedMetric,
+    building: organisation.RevisedMetric | None,
+    sample: Sample | None,
+    state: SourceState,
+    spec: MetricSpec,
+    now: datetime,
 ) -> MetricView:
     metric: Metric = item.metric
     value = None if sample is None else sample.value
@@ -79,6 +91,7 @@ def _metric_view(
         revised_at=item.revision.created_at,
         revised_by=item.revision.author,
         is_building=metric.building_revision_id is not None,
+        building=_building_view(building),
         value=value,
         reason=None if sample is None else sample.reason,
         sample_size=None if sample is None else sample.sample_size,

@@ -1,7 +1,7 @@
 """The team file: checked whole, with every problem named at its place, and described as a JSON Schema.
 
-`check` is the way in; `sources`, `formulas` and `goals` are its parts, `shape` turns models' errors into sentences,
-`unsupported` names what is not built yet, `problems` is what all of them report.
+`check` is the way in; `sources`, `formulas`, `goals` and `cascade` are its parts, `shape` turns models' errors into
+sentences, `unsupported` names what is not built yet, `problems` is what all of them report.
 """
 
 from app.services.team_file.check import CheckedTeamFile, check_team_file

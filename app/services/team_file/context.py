@@ -1,14 +1,15 @@
 """What the checks of one team file share: the named objects, what became of them, and the rules' budget."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from app.domain.alignment import Edge
 from app.domain.expression import RuleError, compile_rule
-from app.domain.language import ConnectionSpec, DatasetSpec
+from app.domain.language import ConnectionSpec, CycleDates, DatasetSpec
 from app.domain.records import JsonValue
 from app.domain.scalars import NAME_PATTERN, PATTERN_MEANINGS
 from app.services.team_file.problems import Path, Problems, shown
@@ -56,13 +57,17 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class KnownNames:
     """What other teams have, by name: `teams`, `objectives` as `team/name`, the unit of each metric and what each
-    formula reads, all by `team/name`; and the cycles that the organisation dates itself."""
+    formula reads, all by `team/name`; the edges of the cascade; and what the organisation sets: the cycles that it
+    dates itself, its presets and its fiscal year."""
 
     teams: frozenset[str] = frozenset()
     objectives: frozenset[str] = frozenset()
     metrics: Mapping[str, str] = field(default_factory=dict)
     formulas: Mapping[str, Collection[str]] = field(default_factory=dict)
+    edges: Sequence[Edge] = ()
     cycles: frozenset[str] = frozenset()
+    presets: frozenset[str] = frozenset()
+    fiscal_year_start: int = 1
 
 
 @dataclass(slots=True)
@@ -74,6 +79,7 @@ class Context:
     problems: Problems = field(default_factory=Problems)
     team: str | None = None
     cycles: frozenset[str] = frozenset()
+    dated_cycles: dict[str, CycleDates] = field(default_factory=dict)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     connections: Section[ConnectionSpec] = field(default_factory=lambda: Section("connection"))
     datasets: Section[DatasetSpec] = field(default_factory=lambda: Section("dataset"))

@@ -1,12 +1,12 @@
 """Objectives and key results: what they refer to, and when."""
 
-from collections.abc import Iterator
-
-from app.domain.cycle import parse_cycle
-from app.domain.language import KeyResultSpec, MeasuredBaseline, MetricSpec, ObjectiveSpec
+from app.domain.cycle import Cycle, dated_cycle, parse_cycle
+from app.domain.language import KeyResultSpec, Maintain, MeasuredBaseline, MetricSpec, ObjectiveSpec, PresetSpec
 from app.domain.records import JsonValue
-from app.services.team_file import unsupported
-from app.services.team_file.context import MOST_ENTRIES, Context, KnownNames
+from app.domain.status import PRESETS
+from app.domain.window import DAY
+from app.services.team_file.cascade import check_cascade
+from app.services.team_file.context import MOST_ENTRIES, Context
 from app.services.team_file.problems import Path, shown
 from app.services.team_file.shape import validated
 from app.services.team_file.sources import check_metric
@@ -14,37 +14,58 @@ from app.services.team_file.sources import check_metric
 MOST_KEY_RESULTS = 4
 
 
-def check_objectives(context: Context, raw: JsonValue, known: KnownNames | None) -> None:
+def check_objectives(context: Context, raw: JsonValue) -> None:
+    """Check objectives with their key results, and how they hang together."""
     objectives = context.entries(raw, ("objectives",))
-    supports: dict[str, list[str]] = {}
+    specs: dict[str, ObjectiveSpec] = {}
     key_results: dict[str, Path] = {}
     for name, value in objectives.items():
         path: Path = ("objectives", name)
-        rest = unsupported.objective(value, path, context.problems)
-        if isinstance(rest, dict):
-            _check_key_results(context, rest.pop("key_results", {}), (*path, "key_results"), key_results)
+        rest = {key: item for key, item in value.items() if key != "key_results"} if isinstance(value, dict) else value
         spec = validated(ObjectiveSpec, rest, path, context.problems, more_keys=("key_results",))
+        cycle = None
         if spec is not None:
-            _check_cycle(context, spec.cycle, (*path, "cycle"))
-            supports[name] = list(_supported(context, spec, path, set(objectives), known))
-    _check_circles(context, supports)
+            cycle = check_cycle(context, spec.cycle, (*path, "cycle"))
+            check_preset(context, spec.preset, (*path, "preset"))
+            specs[name] = spec
+        if isinstance(value, dict):
+            _check_key_results(context, value.get("key_results", {}), (*path, "key_results"), key_results, cycle)
+    check_cascade(context, specs, set(objectives))
 
 
-def _check_cycle(context: Context, name: str, path: Path) -> None:
+def check_cycle(context: Context, name: str, path: Path) -> Cycle | None:
+    """The cycle of a name, where its dates can be known here."""
+    known = context.known
     if name[:1].isalpha():
-        own = context.cycles | (context.known.cycles if context.known is not None else frozenset())
+        dates = context.dated_cycles.get(name)
+        own = context.cycles | (known.cycles if known is not None else frozenset())
         if name not in own:
             message = f"there is no cycle {shown(name)}: 2026-Q4, 2026-H1, 2026, 2026-11 or one of your own is expected"
             suggestion = context.problems.suggest(name, sorted(own))
             context.problems.add(path, "unknown_name", message, suggestion=suggestion)
-        return
+        return None if dates is None else dated_cycle(name, dates.start, dates.end, context.zone)
     try:
-        parse_cycle(name, context.zone)
+        cycle = parse_cycle(name, context.zone, 1 if known is None else known.fiscal_year_start)
     except ValueError:
         context.problems.add(path, "cycle", "this cycle is beyond the calendar")
+        return None
+    # Offline the organisation's fiscal year is not known, and only months are the same in each.
+    return cycle if known is not None or (len(name) == len("2026-11") and "Q" not in name) else None
 
 
-def _check_key_results(context: Context, raw: JsonValue, path: Path, seen: dict[str, Path]) -> None:
+def check_preset(context: Context, preset: PresetSpec | None, path: Path) -> None:
+    """A preset by name is one of ours or, as far as is known, one of the organisation's."""
+    if context.known is None or not isinstance(preset, str):
+        return
+    words = PRESETS.keys() | context.known.presets
+    if preset not in words:
+        suggestion = context.problems.suggest(preset, sorted(words))
+        context.problems.add(path, "unknown_name", f"there is no preset {shown(preset)}", suggestion=suggestion)
+
+
+def _check_key_results(
+    context: Context, raw: JsonValue, path: Path, seen: dict[str, Path], cycle: Cycle | None
+) -> None:
     entries = context.entries(raw, path)
     if len(entries) > MOST_KEY_RESULTS:
         message = f"{len(entries)} key results: more than {MOST_KEY_RESULTS} in an objective are seldom kept in mind"
@@ -58,10 +79,10 @@ def _check_key_results(context: Context, raw: JsonValue, path: Path, seen: dict[
             context.problems.add(path, "too_many", f"at most {MOST_ENTRIES} key results are expected in a team")
             return
         seen.setdefault(name, here)
-        rest = unsupported.key_result(value, here, context.problems)
-        spec = validated(KeyResultSpec, rest, here, context.problems)
+        spec = validated(KeyResultSpec, value, here, context.problems)
         if spec is not None:
             _check_key_result(context, spec, here)
+            _check_pace(context, spec, here, cycle)
 
 
 def _check_key_result(context: Context, spec: KeyResultSpec, path: Path) -> None:
@@ -72,52 +93,21 @@ def _check_key_result(context: Context, spec: KeyResultSpec, path: Path) -> None
     for index, guardrail in enumerate(spec.guardrails):
         context.metric_unit(guardrail.metric, (*path, "guardrails", index, "metric"))
     if isinstance(spec.baseline, MeasuredBaseline):
-        _check_cycle(context, spec.baseline.measure, (*path, "baseline", "measure"))
+        check_cycle(context, spec.baseline.measure, (*path, "baseline", "measure"))
 
 
-def _supported(
-    context: Context, spec: ObjectiveSpec, path: Path, own: set[str], known: KnownNames | None
-) -> Iterator[str]:
-    """The team's own objectives that this one supports."""
-    for index, reference in enumerate(spec.supports):
-        here = (*path, "supports", index)
-        team, separator, name = reference.partition("/")
-        if not separator:
-            suggestion = f"{context.team}/{reference}" if reference in own and context.team else None
-            message = "an objective is named with its team: team/name"
-            context.problems.add(here, "unknown_name", message, suggestion=suggestion)
-        elif team == context.team:
-            if name in own:
-                yield name
-            else:
-                suggestion = context.problems.suggest(name, sorted(own))
-                context.problems.add(
-                    here,
-                    "unknown_name",
-                    f"there is no objective {shown(name)}",
-                    suggestion=f"{team}/{suggestion}" if suggestion else None,
-                )
-        elif known is not None and reference not in known.objectives:
-            context.problems.warn(here, "unknown_name", f"there is no objective {shown(reference)} yet")
-
-
-def _check_circles(context: Context, supports: dict[str, list[str]]) -> None:
-    """Report an objective that supports itself, directly or through others; one problem a circle."""
-    settled: set[str] = set()
-    for start in supports:
-        trail: list[str] = []
-        stack = [(start, iter(supports[start]))] if start not in settled else []
-        if stack:
-            trail.append(start)
-        while stack:
-            name, following = stack[-1]
-            step = next(following, None)
-            if step is None:
-                stack.pop()
-                settled.add(trail.pop())
-            elif step in trail:
-                message = f"objectives support each other in a circle through {shown(step)}"
-                context.problems.add(("objectives", name, "supports"), "circle", message)
-            elif step not in settled:
-                trail.append(step)
-                stack.append((step, iter(supports.get(step, ()))))
+def _check_pace(context: Context, spec: KeyResultSpec, path: Path, cycle: Cycle | None) -> None:
+    check_preset(context, spec.preset, (*path, "preset"))
+    if isinstance(spec.target, Maintain):
+        for key in ("curve", "checkpoints", "steps", "preset"):
+            if key in spec.model_fields_set:
+                message = "a bound to hold is kept or not: it has no pace, and this says nothing about it"
+                context.problems.warn((*path, key), "not_applicable", message)
+    if cycle is None:
+        return
+    zone = context.zone
+    first, last = cycle.start.astimezone(zone).date(), cycle.end.astimezone(zone).date() - DAY
+    for index, point in enumerate(spec.checkpoints):
+        if not first <= point.on <= last:
+            message = f"a checkpoint lies within its cycle: {first} to {last}"
+            context.problems.add((*path, "checkpoints", index, "on"), "checkpoints", message)

@@ -34,8 +34,17 @@ from app.services.views.key_results import (
     OverrideView,
 )
 from app.services.views.metrics import MetricView, SampleView
-from app.services.views.objectives import ObjectiveView, RollUpView
-from app.services.views.organisation import AuditView, TeamView, TokenView
+from app.services.views.objectives import (
+    AlignmentEdgeView,
+    AlignmentView,
+    ContributesToView,
+    ContributionView,
+    ObjectiveNodeView,
+    ObjectiveView,
+    PartView,
+    RollUpView,
+)
+from app.services.views.organisation import AuditView, MovedCycleView, OrganisationPlanView, OrganisationView, TeamView, TokenView
 from app.services.views.plans import ChangeView, KeyResultEffect, PlanView, WarningView
 from app.services.views.shared import (
     CycleState,
@@ -50,6 +59,11 @@ from app.services.views.shared import (
 from app.services.views.sources import ConnectionView, DatasetView, DeliveryView, IntakeView, RecordView, RunView
 
 __all__ = [
+    "MovedCycleView",
+    "OrganisationPlanView",
+    "OrganisationView",
+    "AlignmentEdgeView",
+    "AlignmentView",
     "AuditView",
     "BaselineView",
     "BreachView",
@@ -58,6 +72,8 @@ __all__ = [
     "CheckInView",
     "ComplianceView",
     "ConnectionView",
+    "ContributesToView",
+    "ContributionView",
     "CycleState",
     "CycleView",
     "DatasetView",
@@ -83,8 +99,10 @@ __all__ = [
     "KeyResultView",
     "MetricReference",
     "MetricView",
+    "ObjectiveNodeView",
     "ObjectiveView",
     "OverrideView",
+    "PartView",
     "PlanView",
     "RecommendedGradeView",
     "RecordView",
