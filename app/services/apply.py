@@ -29,7 +29,7 @@ from app.services.renames import Rename, rename
 from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_team_file, pointer
 from app.services.team_file.problems import InvalidTeamFile as InvalidTeamFile
 from app.services.views import PlanView, WarningView
-from app.store import inputs, organisation, pulls
+from app.store import inputs, organisation, organisation_settings, pulls
 from app.store.database import Session
 from connectors.secrets import secrets_of
 
@@ -145,6 +145,14 @@ async def delete_object(
     return outcome
 
 
+async def reapply_within(session: Session, services: Services, team: str, *, actor: str) -> None:
+    """Apply a team's own file again, inside the caller's transaction: what it inherits has changed."""
+    tree = await team_value(session, team)
+    checked = _checked(services, tree, team, await _known_names(session, team))
+    nothing = Touch("organisation", team)
+    await _apply(session, services, checked, actor, False, "api", touch=nothing, is_plan=False)
+
+
 async def _ring(services: Services) -> None:
     await services.queue.build()
     await services.queue.deliveries()
@@ -158,13 +166,15 @@ async def _known_names(session: Session, team: str) -> KnownNames:
     teams = await organisation.list_teams(session, limit=100_000)
     objectives = await organisation.list_objectives(session, limit=100_000)
     formulas = await inputs.live_formulas(session)
-    inherited = next((known.inherited for known in teams if known.name == team), {})
+    settings = await organisation_settings.get_organisation(session)
+    inherited = {} if settings is None else settings.spec
     return KnownNames(
         teams=frozenset(known.name for known in teams),
         objectives=frozenset(f"{owner.name}/{objective.name}" for objective, owner in objectives),
         metrics=await inputs.named_metrics(session),
         formulas={name: read for name, read in formulas.items() if not name.startswith(f"{team}/")},
         edges=[edge for objective, owner in objectives for edge in edges_of(objective, owner)],
+        cycles=frozenset(inherited.get("cycles", {})),
         presets=frozenset(inherited.get("presets", {})),
         fiscal_year_start=inherited.get("fiscal_year_start", 1),
     )

@@ -19,6 +19,7 @@ from app.domain.language import (
 )
 from app.errors import Conflict
 from app.services.definitions import dump, split_reference
+from app.services.inheritance import inherit
 from app.services.input_graph import in_order
 from app.services.renames import rename, renames_in
 from app.services.revisions import revise_metric
@@ -132,6 +133,7 @@ class _Reconciliation:
             team = await organisation.create_team(self._session, name=self._file.team, spec=spec, **new)
             if team is not None:
                 self._done = Reconciled(team)
+                await inherit(self._session, team)
                 await self._note("team", team.name, "create", None, spec, id_=team.name)
                 return team
             team = await organisation.lock_team(self._session, self._file.team)
