@@ -26,6 +26,7 @@ from app.api.routes import (
     metrics,
     milestones,
     objectives,
+    organisation,
     service,
     teams,
     tokens,
@@ -93,7 +94,7 @@ class Api:
         app.add_middleware(Front, telemetry=self.telemetry)
         guards = [Depends(authenticated), Depends(strict_query)]
         v1 = APIRouter(prefix="/v1", dependencies=guards)
-        for module in (key_results, objectives, cycles, teams, metrics, milestones, datasets, connections, tokens):
+        for module in (key_results, objectives, cycles, organisation, teams, metrics, milestones, datasets, connections, tokens):
             v1.include_router(module.router)
         app.include_router(v1)
         app.include_router(service.router, dependencies=[Depends(strict_query)])
