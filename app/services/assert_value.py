@@ -13,6 +13,7 @@ from app.services.evaluate import evaluate
 from app.services.read import sample_view
 from app.services.views import SampleView
 from app.store import audit, organisation, samples
+from app.store.database import Session
 from app.store.tables import AssertedValue
 
 
@@ -29,48 +30,65 @@ async def assert_value(
 ) -> SampleView:
     """Assert a manual metric's value for a day. Saying the same again changes nothing; another value for the same day
     is a new word, the newest counts. Days to come are refused."""
-    now = services.clock()
     async with services.database.writing() as session:
-        row = await organisation.get_metric(session, team, metric)
-        item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
-        if row is None or item is None:
-            raise NotFound
-        if MetricSpec.model_validate(row.spec).manual is None:
-            raise InvalidInput(errors=[FieldError("", "not_manual", "only manual metrics take asserted values")])
-        zone = team_zone(item.team)
-        today = now.astimezone(zone).date()
-        if day > today:
-            raise InvalidInput(errors=[FieldError("/date", "future", "a day to come has no value yet")])
-        end_of_day = start_of_day(day + timedelta(days=1), zone)
-        known = await samples.asserted_for_day(session, row.id, day.isoformat())
-        if known is None or (known.value, known.note, known.link) != (value, note, link):
-            await samples.append_asserted(
-                session,
-                AssertedValue(
-                    metric_id=row.id,
-                    day=day.isoformat(),
-                    effective_at=min(end_of_day, now) if day == today else end_of_day,
-                    value=value,
-                    note=note,
-                    link=link,
-                    author=actor,
-                    recorded_at=now,
-                ),
-            )
-            await audit.append_audit(
-                session,
-                at=now,
-                actor=actor,
-                action="assert",
-                object_kind="metric",
-                object_id=f"{team}/{metric}",
-                before=None if known is None else {"day": known.day, "value": format(known.value, "f")},
-                after={"day": day.isoformat(), "value": format(value, "f"), "note": note},
-            )
-            await evaluate(session, [row.id], now=now)
-            await freeze_due(session, now=now, team_id=item.team.id)
-        current = (await samples.current_samples(session, [row.id])).values()
-        return sample_view(next(iter(current)), item.revision.number)
+        now = services.clock()
+        return await assert_within(session, team, metric, day, value, note=note, link=link, actor=actor, now=now)
+
+
+async def assert_within(
+    session: Session,
+    team: str,
+    metric: str,
+    day: date | None,
+    value: Decimal,
+    *,
+    note: str | None = None,
+    link: str | None = None,
+    actor: str,
+    now: datetime,
+) -> SampleView:
+    """The same inside the caller's transaction; without a day, for today."""
+    row = await organisation.get_metric(session, team, metric)
+    item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
+    if row is None or item is None:
+        raise NotFound
+    if MetricSpec.model_validate(row.spec).manual is None:
+        raise InvalidInput(errors=[FieldError("", "not_manual", "only manual metrics take asserted values")])
+    zone = team_zone(item.team)
+    today = now.astimezone(zone).date()
+    day = today if day is None else day
+    if day > today:
+        raise InvalidInput(errors=[FieldError("/date", "future", "a day to come has no value yet")])
+    end_of_day = start_of_day(day + timedelta(days=1), zone)
+    known = await samples.asserted_for_day(session, row.id, day.isoformat())
+    if known is None or (known.value, known.note, known.link) != (value, note, link):
+        await samples.append_asserted(
+            session,
+            AssertedValue(
+                metric_id=row.id,
+                day=day.isoformat(),
+                effective_at=min(end_of_day, now) if day == today else end_of_day,
+                value=value,
+                note=note,
+                link=link,
+                author=actor,
+                recorded_at=now,
+            ),
+        )
+        await audit.append_audit(
+            session,
+            at=now,
+            actor=actor,
+            action="assert",
+            object_kind="metric",
+            object_id=f"{team}/{metric}",
+            before=None if known is None else {"day": known.day, "value": format(known.value, "f")},
+            after={"day": day.isoformat(), "value": format(value, "f"), "note": note},
+        )
+        await evaluate(session, [row.id], now=now)
+        await freeze_due(session, now=now, team_id=item.team.id)
+    current = (await samples.current_samples(session, [row.id])).values()
+    return sample_view(next(iter(current)), item.revision.number)
 
 
 def parse_day(text: str) -> date:
