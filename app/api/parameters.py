@@ -44,6 +44,10 @@ def _moment(text: object) -> object:
     return moment.astimezone(UTC)
 
 
+def _since(text: object) -> object:
+    return _whole(text) if isinstance(text, str) and _INTEGER.fullmatch(text) else _moment(text)
+
+
 def _day(text: object) -> object:
     if isinstance(text, str):
         if not _DAY.fullmatch(text):
@@ -73,6 +77,11 @@ def _plain(text: str) -> str:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Since = Annotated[
+    datetime | Annotated[int, Field(ge=1, le=_LARGEST_ID)],
+    BeforeValidator(_since),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 1}]}),
+]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_plain)]
 Limit = Annotated[

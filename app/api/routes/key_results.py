@@ -22,6 +22,7 @@ from app.api.parameters import (
     ObjectName,
     PageQuery,
     ReferenceText,
+    Since,
     StrictQuery,
     TeamName,
     Words,
@@ -92,8 +93,12 @@ class HistoryQuery(PageQuery):
 
 
 class ExplainQuery(OneQuery):
-    """Which instance, as seen when, and how many records each way."""
+    """Which instance, as seen when, since when it changed, and how many records each way."""
 
+    since: Annotated[
+        Since | None,
+        Field(description="Tell the difference from what was shown at this moment, or from the sample of this id."),
+    ] = None
     limit: Limit = 500
 
 
@@ -212,6 +217,7 @@ async def get_explanation(
             as_of=query.as_of,
             known_at=query.known_at,
             cycle=query.cycle,
+            since=query.since,
             limit=query.limit,
         )
     if view is None:

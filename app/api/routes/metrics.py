@@ -139,6 +139,7 @@ async def get_explanation(
             as_of=query.as_of,
             known_at=query.known_at,
             cycle=query.cycle,
+            since=query.since,
             limit=query.limit,
         )
     if view is None:
