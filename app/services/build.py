@@ -13,11 +13,14 @@ import structlog
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.definitions import definition_of
-from app.services.evaluate import ENTITY_BATCH, evaluate, extract_part
+from app.services.evaluate import evaluate, extract_part
 from app.store import deliveries, organisation, records
 from app.store.database import Session, is_unavailable
 
 log = structlog.get_logger(__name__)
+
+#: How many entities are extracted in a transaction: the days of a batch are rolled up once.
+ENTITY_BATCH = 2000
 
 
 async def build_revisions(services: Services) -> int:
@@ -65,18 +68,23 @@ async def _step(session: Session, metric_id: int, now: datetime) -> str:
             return "waits"
     # The place to go on from: parts already done, and the last entity of the part that is being walked.
     done, after = await organisation.build_progress(session, item.revision.id)
+    revision = item.revision
+    if revision.entities_to_build is None:
+        counts = await records.count_entities(session, list(held))
+        revision.entities_to_build = sum(counts.get(part.dataset_id or 0, 0) for part in reading)
     for index, part in enumerate(reading):
         if index < done or part.dataset_id is None:
             continue
         dataset = held[part.dataset_id]
         batch = await records.entities_after(session, dataset, after, ENTITY_BATCH)
         if batch:
-            await extract_part(session, dataset, batch, definition, item.revision.id, part.part, now)
-            await organisation.note_build_progress(session, item.revision.id, index, batch[-1])
+            await extract_part(session, dataset, batch, definition, revision.id, part.part, now)
+            revision.built_entities += len(batch)
+            await organisation.note_build_progress(session, revision.id, index, batch[-1])
             return "more"
         after = None
-        await organisation.note_build_progress(session, item.revision.id, index + 1, None)
-    if not await organisation.serve_revision(session, metric_id, item.revision.id):
+        await organisation.note_build_progress(session, revision.id, index + 1, None)
+    if not await organisation.serve_revision(session, metric_id, revision.id):
         return "more"  # edited again, or built by another worker, since it was looked up
     await evaluate(session, [metric_id], now=now)
     await freeze_due(session, now=now, team_id=item.team.id)

@@ -94,12 +94,16 @@ async def extract_part(
     """Replace the facts of some entities for one part of one revision; whether any changed."""
     extraction = definition.extractions[part]
     found: list[Fact] = []
-    if dataset.shape == "events":
-        for events in (await records.event_histories(session, dataset.id, entities)).values():
-            found.extend(extraction.facts(events))
-    else:
-        for entity in (await records.entity_histories(session, dataset.id, entities)).values():
-            found.extend(extraction.facts(entity))
+    names = list(entities)
+    for start in range(0, len(names), ENTITY_BATCH):
+        batch = names[start : start + ENTITY_BATCH]
+        if dataset.shape == "events":
+            for events in (await records.event_histories(session, dataset.id, batch)).values():
+                found.extend(extraction.facts(events))
+        else:
+            for entity in (await records.entity_histories(session, dataset.id, batch)).values():
+                found.extend(extraction.facts(entity))
+        await asyncio.sleep(0)
     return await fact_store.replace_facts(
         session, revision_id, part, entities, found, now=now, rule=definition.rollup_rule(part)
     )

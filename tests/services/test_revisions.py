@@ -1,6 +1,7 @@
 """A rule edited: a new revision is built from what is stored, while the old one is served."""
 
 import asyncio
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +13,12 @@ from app.services import build
 from app.services.build import build_revisions
 from app.services.deliveries import apply_pending
 from app.services.evaluate import extract_part
+from app.services.read import get_metric
+from app.services.views import MetricView
+from app.services.views.metrics import BuildingView
 from app.store import records
-from tests.services.story import Story, gather, on_sqlite
+from tests.conftest import ROOT
+from tests.services.story import TEAM, Story, gather, on_sqlite
 from tests.services.test_deliveries import FILE, ORDERS, order
 
 EDITED = FILE.replace("record.event == 'approved'\", value", "record.event != 'requested'\", value")
@@ -35,6 +40,13 @@ async def step(story: Story) -> str:
         return await build._step(session, metric_id, story.clock())
 
 
+async def shown(story: Story) -> MetricView:
+    async with story.services.database.reading() as session:
+        found = await get_metric(session, TEAM, "spent", now=story.clock())
+    assert found is not None
+    return found
+
+
 async def ready(story: Story) -> None:
     await story.apply(FILE)
     await story.send([body | {"total": body["total"] or 7} for body in ORDERS])
@@ -46,15 +58,21 @@ async def test_the_old_rule_is_served_until_the_new_one_is_built(story: Story, m
     await ready(story)
     monkeypatch.setattr(build, "ENTITY_BATCH", 1)
     await story.apply(EDITED)
-    served = []
+    metric = await shown(story)
+    assert (metric.is_building, metric.building) == (True, BuildingView(revision=2, done=0, total=None))
+    served, built = [], []
     for _ in range(4):  # four orders, one a batch
         assert await step(story) == "more"
-        view = await story.key_result("spending")
-        served.append((view.value, view.metric.revision))
-    assert served == [(Decimal("127"), 1)] * 4
+        view, metric = await story.key_result("spending"), await shown(story)
+        served.append((view.value, view.metric.revision, metric.revision))
+        assert metric.building is not None
+        built.append((metric.building.done, metric.building.total))
+    assert served == [(Decimal("127"), 1, 1)] * 4
+    assert built == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert await step(story) == "whole"
-    view = await story.key_result("spending")
+    view, metric = await story.key_result("spending"), await shown(story)
     assert (view.value, view.metric.revision) == (Decimal("134"), 2)
+    assert (metric.revision, metric.is_building, metric.building) == (2, False, None)
     assert await build_revisions(story.services) == 0
 
 
@@ -73,12 +91,8 @@ async def test_deliveries_that_come_while_it_is_built_reach_both_revisions(
     assert await story.value("spending") == Decimal("1635")
 
 
-async def test_a_build_goes_on_where_a_killed_worker_left_it(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    await ready(story)
-    monkeypatch.setattr(build, "ENTITY_BATCH", 1)
-    await story.apply(EDITED)
-    await step(story)
-    await step(story)
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The batches that are extracted from now on."""
     extracted: list[list[str]] = []
 
     async def counted(session, dataset, entities, *rest):  # type: ignore[no-untyped-def]
@@ -86,9 +100,49 @@ async def test_a_build_goes_on_where_a_killed_worker_left_it(story: Story, monke
         return await extract_part(session, dataset, entities, *rest)
 
     monkeypatch.setattr(build, "extract_part", counted)
+    return extracted
+
+
+async def test_a_build_goes_on_where_a_killed_worker_left_it(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ready(story)
+    monkeypatch.setattr(build, "ENTITY_BATCH", 1)
+    await story.apply(EDITED)
+    await step(story)
+    await step(story)
+    extracted = watched(monkeypatch)
     assert await build_revisions(story.services) == 1
     assert extracted == [["C"], ["D"]]
     assert await story.value("spending") == Decimal("134")
+
+
+async def test_a_build_whose_worker_is_killed_is_finished_by_the_next(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready(story)
+    await story.apply(EDITED)
+    command = [sys.executable, "-m", "tests.fakes.builder", story.services.database.url, story.clock().isoformat()]
+    worker = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    assert worker.stdout is not None
+    try:
+        # A and B are committed; the third is extracted, in a transaction that is still open.
+        assert await asyncio.wait_for(worker.stdout.readline(), 60) == b"held\n"
+    finally:
+        worker.kill()
+        await worker.wait()
+    metric = await shown(story)
+    assert (metric.revision, metric.building) == (1, BuildingView(revision=2, done=2, total=4))
+    assert await story.value("spending") == Decimal("127")
+
+    extracted = watched(monkeypatch)
+    assert await build_revisions(story.services) == 1
+    assert extracted == [["C", "D"]]
+    metric = await shown(story)
+    assert (metric.revision, metric.building, metric.value) == (2, None, Decimal("134"))
+    facts = await story.rows(
+        "SELECT subject, valid_from, entity FROM fact WHERE revision_id = (SELECT max(id) FROM metric_revision)"
+    )
+    assert {row[-1] for row in facts} == {"A", "B", "C", "D"}
+    assert len(facts) == len(set(facts))
 
 
 async def test_a_rule_edited_again_before_the_first_was_built_ends_at_the_last(story: Story) -> None:

@@ -6,6 +6,15 @@ from typing import Any, Literal
 from app.services.views.shared import ExactString, FreshnessView, SourceView, View, WindowView
 
 
+class BuildingView(View):
+    """How far a metric's newest revision is extracted from what is stored: entities done, of `total` (None before they
+    are counted). Until it is whole the revision before it is served."""
+
+    revision: int
+    done: int
+    total: int | None
+
+
 class MetricView(View):
     id: str
     title: str | None
@@ -17,6 +26,7 @@ class MetricView(View):
     revised_at: datetime
     revised_by: str
     is_building: bool
+    building: BuildingView | None = None
     value: ExactString | None
     reason: str | None
     sample_size: int | None
