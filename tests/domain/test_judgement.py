@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.guardrail import Guardrail
-from app.domain.judgement import Standing, StatusPreset, judge
+from app.domain.judgement import Standing, StatusPreset, headline, judge
 from app.domain.language import Change, Maintain
+from app.domain.pace import Curve, Pace
+from app.domain.status import PRESETS
 from app.domain.window import TimeSpan
 
 D = Decimal
@@ -227,3 +229,103 @@ def test_a_better_value_never_makes_a_status_worse(one: Decimal, other: Decimal,
     better, worse = sorted((one, other))
     ranks = [order.index(judge(standing(str(value)), on(day)).status) for value in (better, worse)]
     assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"), [({"paused": "waiting for the new ERP"}, "paused"), ({"dropped": "merged"}, "dropped")]
+)
+@pytest.mark.parametrize("value", ["8", "4", None])
+def test_what_is_paused_or_dropped_keeps_its_numbers_and_has_no_status(
+    changes: dict[str, object], word: str, value: str | None
+) -> None:
+    plain, result = judge(standing(value), on(50)), judge(standing(value, **changes), on(50))
+    assert (result.status, result.lifecycle) == ("unknown", word)
+    assert result.reason == f"{word}: {changes[word]}"
+    assert (result.progress, result.expected_progress) == (plain.progress, plain.expected_progress)
+    assert headline(result).word == word
+
+
+@pytest.mark.parametrize(
+    ("value", "day", "changes", "word"),
+    [
+        ("8.7", 57, {"last_success_at": on(57)}, "on_track"),
+        ("8.7", 57, {"last_success_at": on(50)}, "stale"),
+        ("4", 57, {"last_success_at": on(50)}, "stale"),
+        ("8.7", 57, {"last_success_at": on(50), "failing_reason": "revoked"}, "error"),
+        (None, 57, {"last_success_at": None}, "no_data"),
+        (None, 57, {"last_success_at": on(57)}, "unknown"),
+        ("4", 100, {"last_success_at": on(50), "is_closed": True}, "stale"),
+        ("4", 400, {"last_success_at": on(100), "is_closed": True}, "met"),
+    ],
+)
+def test_the_one_word_is_never_green_in_silence(
+    value: str | None, day: int, changes: dict[str, object], word: str
+) -> None:
+    assert headline(judge(standing(value, **changes), on(day))).word == word
+
+
+def test_a_pace_moves_what_is_expected() -> None:
+    late = judge(standing("12.5", pace=Pace(curve="late")), on(50))
+    assert (late.expected_progress, late.progress, late.status) == (Fraction(1, 4), Fraction(1, 4), "on_track")
+    assert judge(standing("12.5"), on(50)).status == "at_risk"
+    assert judge(standing("12.5", pace=Pace(curve="late")), on(-1)).status == "not_started"
+    assert judge(standing("12.5", pace=Pace(curve="late")), on(100)).status == "missed"
+
+
+def test_an_expectation_that_is_not_known_makes_the_status_unknown_unless_the_target_is_reached() -> None:
+    result = judge(standing("8", pace=None), on(50))
+    assert (result.status, result.expected_progress) == ("unknown", None)
+    assert result.reason == "what is expected by now is not known"
+    assert judge(standing("5", pace=None), on(50)).status == "met"
+    assert judge(standing("8", pace=None), on(100)).status == "missed"
+
+
+@pytest.mark.parametrize(("preset", "status"), [("default", "at_risk"), ("points", "behind"), ("zones", "on_track")])
+def test_presets_look_at_the_same_numbers_differently(preset: str, status: str) -> None:
+    # 0.36 of the way where half is expected: 0.72 of it, 14 points below it.
+    assert judge(standing("11.4", preset=PRESETS[preset]), on(50)).status == status
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+@given(
+    value=st.decimals(-50, 50, places=4),
+    other=st.decimals(-50, 50, places=4),
+    day=st.floats(-20, 120),
+    curve=st.sampled_from(["linear", "early", "late", "s_curve"]),
+)
+def test_a_better_value_is_never_worse_and_both_directions_are_alike_in_every_preset(
+    preset: str, value: Decimal, other: Decimal, day: float, curve: Curve
+) -> None:
+    order = ["met", "on_track", "behind", "at_risk", "missed", "not_started"]
+    known = standing(preset=PRESETS[preset], pace=Pace(curve=curve))
+    better, worse = (judge(replace(known, value=item), on(day)) for item in sorted((value, other)))
+    assert order.index(better.status) <= order.index(worse.status)
+    mirrored = replace(known, value=-min(value, other), baseline=D(-15), target_rule=D(-5))
+    assert judge(mirrored, on(day)).status == better.status
+
+
+def test_a_budget_is_judged_on_its_projection_in_every_preset_and_pace() -> None:
+    budget = standing(
+        "480", baseline=D(1000), target_rule=D(880), is_cumulative=True, window=CYCLE, preset=PRESETS["points"]
+    )
+    result = judge(replace(budget, pace=Pace(curve="late")), on(50))
+    # Heading for 960: a third of the way, 25 points expected.
+    assert (result.progress, result.expected_progress, result.status) == (Fraction(1, 3), Fraction(1, 4), "on_track")
+    early = judge(budget, on(9.9))
+    assert (early.status, early.reason) == (
+        "unknown",
+        "less than a tenth of the window has passed: too early to project its end",
+    )
+
+
+def test_a_corridor_is_held_like_any_bound() -> None:
+    rule = Maintain(maintain="between 5 and 10")
+    inside, outside = (judge(standing(value, target_rule=rule, baseline=None), on(50)) for value in ("10", "10.01"))
+    assert (inside.status, outside.status) == ("on_track", "at_risk")
+
+
+def test_a_cycle_of_one_day_is_judged_from_its_first_moment_to_its_end() -> None:
+    day = TimeSpan(START, START + timedelta(days=1))
+    assert judge(standing("15", cycle=day), START).status == "on_track"
+    assert judge(standing("10", cycle=day), on(0.5)).status == "on_track"
+    assert judge(standing("10.1", cycle=day), on(1)).status == "missed"

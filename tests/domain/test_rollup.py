@@ -1,5 +1,7 @@
 """Roll-up: the weighted mean of what is known, and the worst of how it stands."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -7,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.judgement import KeyResultStatus
-from app.domain.rollup import BEST_TO_WORST, Part, RollUp, rollup
+from app.domain.judgement import KeyResultStatus, Standing, judge
+from app.domain.language import Maintain
+from app.domain.rollup import BEST_TO_WORST, Part, RollUp, key_result_part, objective_part, rollup
+from app.domain.window import TimeSpan
 
 D = Decimal
 
@@ -107,3 +111,45 @@ def test_another_part_never_makes_the_status_better(some: list[Part], status: Ke
     after = rollup([*some, Part(progress=None, weight=D(1), status=status)]).status
     if before != "unknown":
         assert BEST_TO_WORST.index(after) >= BEST_TO_WORST.index(before)
+
+
+def test_what_is_left_out_is_shown_and_neither_counts_nor_lowers_the_coverage() -> None:
+    paused = Part(progress=Fraction(1), weight=D(5), status="unknown", name="later", left_out="paused: later")
+    result = rollup([part("0.5"), paused])
+    assert (result.progress, result.status, result.coverage) == (Fraction(1, 2), "on_track", Fraction(1))
+    assert [(share.part.name, share.share, share.part.left_out) for share in result.parts] == [
+        ("", Fraction(1), None),
+        ("later", Fraction(0), "paused: later"),
+    ]
+    assert rollup([paused]) == RollUp(None, "unknown", Fraction(0))
+
+
+def test_a_contributing_objective_brings_its_progress_and_its_own_coverage() -> None:
+    child = rollup([part("0.5"), part(None, "unknown")])
+    brought = objective_part("sales/growth", D(3), child)
+    assert rollup([part("0.1", "behind"), brought]) == RollUp(Fraction(2, 5), "behind", Fraction(5, 8))
+
+
+def test_a_judged_key_result_brings_progress_or_compliance() -> None:
+    span = TimeSpan(datetime(2026, 10, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    now = datetime(2026, 11, 16, tzinfo=UTC)
+    known = Standing(
+        target_rule=D(5), baseline=D(15), value=D(10), cycle=span, fresh_within=timedelta(days=1), last_success_at=now
+    )
+    reached = key_result_part("speed", D(2), judge(known, now))
+    assert (reached.contribution, reached.status, reached.left_out) == (Fraction(1, 2), "on_track", None)
+    kept = key_result_part("up", D(1), judge(replace(known, target_rule=Maintain(maintain="<= 9")), now))
+    assert (kept.contribution, kept.progress) == (Fraction(0), None)
+    paused = key_result_part("later", D(1), judge(replace(known, paused="moved"), now))
+    assert paused.left_out == "paused: moved"
+
+
+@given(parts)
+def test_the_shares_add_up_to_the_progress(some: list[Part]) -> None:
+    result = rollup(some)
+    assert [share.part for share in result.parts] == some
+    brought = sum(
+        (item.share * item.contribution for item in result.parts if item.contribution is not None), Fraction()
+    )
+    assert sum(share.share for share in result.parts) == (1 if result.progress is not None else 0)
+    assert brought == (result.progress or 0)
