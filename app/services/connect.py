@@ -5,8 +5,8 @@ make its own failure look like the store's.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 import structlog
@@ -15,9 +15,9 @@ from app.errors import NotFound
 from app.services.context import Services
 from app.store import organisation
 from app.store.tables import Connection, Team
-from connectors.boundary import check_page
+from connectors.boundary import check_entities, check_page
 from connectors.contract import Checked, Connector, Cursor, Discovered, Page, Toolbox
-from connectors.errors import ConnectorError, QueryError
+from connectors.errors import ConnectorError, QueryError, UnexpectedResponseError
 from connectors.secrets import SecretReference, bind, secrets_of
 
 log = structlog.get_logger(__name__)
@@ -88,20 +88,55 @@ async def open_session(
 
 async def read_pages(connector: Connector, session: Any, dataset: Any, cursor: Cursor | None) -> AsyncGenerator[Page]:
     """The pages of a read, each checked; ends where the connector's read is complete."""
-    assert connector.read is not None
+    read = connector.read
+    assert read is not None
+    async with aclosing(_contained(lambda: read(session, dataset, cursor))) as pages:
+        async for page in pages:
+            yield check_page(page)
+
+
+async def fetch_pages(
+    connector: Connector, session: Any, dataset: Any, known: Mapping[str, str], cursor: Cursor | None
+) -> AsyncGenerator[Page]:
+    """The pages of single entities, each checked. UnexpectedResponseError where one that was asked for is neither there
+    nor absent, for then nothing can be said of it."""
+    fetch = connector.fetch
+    assert fetch is not None
+    open_ids = set(known)
+    async with aclosing(_contained(lambda: fetch(session, dataset, known, cursor))) as pages:
+        async for page in pages:
+            check_page(page)
+            open_ids.difference_update(change.entity for change in page.changes)
+            open_ids.difference_update(page.absent)
+            yield page
+    if open_ids:
+        raise UnexpectedResponseError(f"Of {len(open_ids)} entities that were asked for nothing was said.")
+
+
+async def sweep_batches(connector: Connector, session: Any, dataset: Any) -> AsyncGenerator[Sequence[str]]:
+    """The ids of a sweep in batches, each checked."""
+    sweep = connector.sweep
+    assert sweep is not None
+    async with aclosing(_contained(lambda: sweep(session, dataset))) as batches:
+        async for batch in batches:
+            yield check_entities(batch)
+
+
+async def _contained(begin: Callable[[], AsyncIterator[Any]]) -> AsyncGenerator[Any]:
+    """What a connector's generator yields, and its failures as those of a connector."""
     with contained():
-        pages = aiter(connector.read(session, dataset, cursor))
+        items = aiter(begin())
     try:
         while True:
             with contained():
-                page = await anext(pages, _END)
-            if page is _END:
+                item = await anext(items, _END)
+            if item is _END:
                 return
-            yield check_page(page)
+            yield item
     finally:
-        if isinstance(pages, AsyncGenerator):
+        if isinstance(items, AsyncGenerator):
             with contained():
-                await pages.aclose()
+                await items.aclose()
 
 
 async def _found(services: Services, team: str, name: str) -> tuple[Connection, Team, Connector]:

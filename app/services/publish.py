@@ -1,28 +1,41 @@
 """Publishing a complete read: staged pages become records, facts and samples in one transaction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.services.evaluate import extract
-from app.store import plans, records, samples
+from app.services.gather import Gathering
+from app.store import hints, plans, records, samples
 from app.store.database import Session
 from app.store.tables import Dataset, Measurement, Plan, Record
+from connectors.contract import Absence, Page, RecordChange, Window
 from connectors.contract import Measurement as Measured
-from connectors.contract import Page, RecordChange, Window
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A record is gone when this many complete sweeps in a row have missed it; never after a partial one.
 TOMBSTONE_AT = 2
+#: So many records that go at once wait for a person to say that it is right, if they are more than a tenth of all.
+LARGE_DROP = 20
+#: A webhook may come a little later than a read that already saw what it tells of.
+_IN_FLIGHT = timedelta(minutes=2)
 _BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a read changed: how many records, which metrics' facts; and whether a sweep missed some that may be gone."""
+    """What a read changed: how many records, which metrics' facts. `untold` of them no webhook had told of.
+
+    `missing`: a sweep missed some that may be gone. `held`: so many are gone at once that none was dropped.
+    """
 
     count: int
     metrics: set[int]
     missing: bool
+    held: int = 0
+    untold: int = 0
 
 
 async def stage_page(session: Session, run_id: int, page: Page) -> None:
@@ -44,13 +57,12 @@ def _pack(change: RecordChange) -> dict[str, Any]:
 
 
 async def publish_records(
-    session: Session, dataset: Dataset, run_id: int, *, is_full: bool, now: datetime
+    session: Session, dataset: Dataset, plan: Plan, run_id: int, read: Gathering, *, now: datetime
 ) -> Published:
-    """Move what a run staged into the dataset and on into facts. An older version never overwrites a newer one; a
-    complete sweep counts what it missed."""
+    """Move what a run staged into the dataset and on into facts. An older version never overwrites a newer one; of what
+    is not there any more a complete sweep counts how often it was missed."""
     await records.lock_datasets(session, [dataset.id])
-    seen: set[str] = set()
-    changed: set[str] = set()
+    changed: dict[str, int] = {}
     after = 0
     while staged := await plans.staged_changes(session, run_id, after=after, limit=_BATCH):
         after = staged[-1][0]
@@ -67,22 +79,48 @@ async def publish_records(
         await records.save_records(session, rows)
         for row in stored.values():
             session.expunge(row)  # it was read before the save: extraction and the next batch have to read it anew
-        changed.update(row["entity"] for row in rows)
-        seen.update(newest)
-        if is_full:
-            await records.clear_misses(session, dataset.id, newest)
+        changed.update({row["entity"]: row["version"] for row in rows})
     await plans.discard_staged(session, [run_id])
-    missing = False
-    if is_full:
-        gone = await records.count_miss(session, dataset.id, seen, tombstone_at=TOMBSTONE_AT)
-        changed |= gone
-        missing = await records.has_misses(session, dataset.id)
-    metrics = await extract(session, dataset, changed, now=now)
-    return Published(len(changed), metrics, missing)
+    left, missing, held = await _leave(session, dataset, plan, read)
+    untold = await _count_untold(session, plan, read, changed, left, now)
+    metrics = await extract(session, dataset, changed.keys() | left, now=now)
+    return Published(len(changed) + len(left), metrics, missing, held, untold)
+
+
+async def _leave(session: Session, dataset: Dataset, plan: Plan, read: Gathering) -> tuple[set[str], bool, int]:
+    """Take out what is gone or out of scope: which entities left, whether some may yet, how many are held."""
+    left = await records.put_out_of_scope(session, dataset.id, _absent(read, "out_of_scope"))
+    deleted = _absent(read, "deleted")
+    told = {entity for entity in deleted if read.told.get(entity, (False, None))[0]}
+    left |= await records.bury(session, dataset.id, told)
+    if not read.is_complete:
+        return left, False, 0
+    await records.clear_misses(session, dataset.id, deleted)
+    misses = await records.count_miss(session, dataset.id, deleted - told)
+    gone = {entity for entity, count in misses.items() if count >= TOMBSTONE_AT}
+    live = await records.count_live(session, dataset.id)
+    if len(gone) > max(LARGE_DROP, live // 10) and not plan.is_drop_confirmed:
+        return left, False, len(gone)
+    left |= await records.bury(session, dataset.id, gone)
+    return left, len(misses) > len(gone), 0
+
+
+def _absent(read: Gathering, absence: Absence) -> set[str]:
+    return {entity for entity, reason in read.absent.items() if reason == absence}
+
+
+async def _count_untold(
+    session: Session, plan: Plan, read: Gathering, changed: Mapping[str, int], left: set[str], now: datetime
+) -> int:
+    """How many of the changes no webhook told of, but for those so fresh that one may be on its way."""
+    fresh = (now - _IN_FLIGHT - _EPOCH) // timedelta(microseconds=1)
+    silent = {entity for entity, version in changed.items() if version < fresh} | left
+    silent -= read.told.keys()
+    return len(silent - await hints.hinted(session, plan.id, silent)) if silent else 0
 
 
 def _is_news(stored: Record | None, change: dict[str, Any]) -> bool:
-    if stored is None or change["version"] > stored.version:
+    if stored is None or change["version"] > stored.version or stored.is_out_of_scope:
         return True
     if change["version"] < stored.version:
         return False
@@ -100,6 +138,7 @@ def _row(dataset_id: int, change: dict[str, Any], now: datetime) -> dict[str, An
     return change | {
         "dataset_id": dataset_id,
         "created": None if created is None else datetime.fromisoformat(created),
+        "is_out_of_scope": False,
         "missed_sweeps": 0,
         "recorded_at": now,
     }

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,12 +20,13 @@ from app.domain.recovery import recover
 from app.domain.schedule import next_due
 from app.errors import NotFound
 from app.services.baselines import freeze_due
-from app.services.connect import ConnectorCrashError, contained, open_session, read_pages
+from app.services.connect import ConnectorCrashError, contained, open_session
 from app.services.context import Services
 from app.services.evaluate import evaluate
-from app.services.publish import publish_measurement, publish_records, stage_page
+from app.services.gather import MOST_HINTS, Gathering, gather, kind_of_read
+from app.services.publish import Published, publish_measurement, publish_records, stage_page
 from app.services.queries import bind_query, query_window
-from app.store import organisation, plans
+from app.store import hints, organisation, plans
 from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Plan, Run, Team
 from connectors.boundary import check_measurement
@@ -40,8 +40,16 @@ RENEW_SECONDS = 4.0
 #: One run may take this long; a tool that never ends a read must not hold a worker for ever.
 LONGEST_RUN = timedelta(minutes=30)
 MOST_RECORDS, MOST_PAGES = 5_000_000, 200_000
-#: A complete sweep of a dataset, to find what left it.
+#: Every record of a dataset is read again, for what changes without an update, such as names; and all ids, to find what
+#: left it.
 FULL_EVERY = timedelta(hours=24)
+SWEEP_EVERY = timedelta(hours=2)
+#: What a webhook tells of is read so much later: others may tell of the same.
+HINTS_AFTER = timedelta(seconds=5)
+HELD_DROP = (
+    "{count} records are gone at once and none was dropped: confirm that this is right, or give the account back what "
+    "it could see."
+)
 
 
 class LeaseLostError(Exception):
@@ -55,7 +63,7 @@ class _Attempt:
     team: Team
     dataset: Dataset | None
     run_id: int
-    is_full: bool
+    reading: Gathering
     records: int = 0
     pages: int = 0
     calls: Callable[[], int] = lambda: 0
@@ -111,10 +119,17 @@ async def _start(services: Services, plan_id: int, fence: int) -> _Attempt | Non
         if held is None or found is None or held.lease_owner is None:
             return None
         plan, connection, team, dataset = found
-        is_full = dataset is not None and (plan.cursor is None or plan.full_due_at is None or plan.full_due_at <= now)
-        run = Run(plan_id=plan_id, fence=fence, is_full=is_full, started_at=now, outcome="running")
+        reading, kind = Gathering("full", None), "query"
+        if dataset is not None:
+            connector = services.connectors.get(connection.connector)
+            can_fetch = connector is not None and connector.fetch is not None
+            told = await hints.hints_of(session, plan_id, MOST_HINTS) if can_fetch else {}
+            reading.kind = kind = kind_of_read(plan, connector, has_hints=bool(told), now=now)
+            reading.cursor, reading.told = plan.cursor, told
+        is_full = dataset is not None and reading.is_complete
+        run = Run(plan_id=plan_id, fence=fence, is_full=is_full, kind=kind, started_at=now, outcome="running")
         run_id = await plans.open_run(session, run)
-    return _Attempt(plan, connection, team, dataset, run_id, is_full)
+    return _Attempt(plan, connection, team, dataset, run_id, reading)
 
 
 async def _attempt(services: Services, attempt: _Attempt) -> None:
@@ -137,25 +152,22 @@ async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox
     if connector is None or connector.read is None or connector.dataset is None:
         raise QueryError(f"The connector {attempt.connection.connector} keeps no records.")
     options = connector.dataset.model_validate(_options(connector, dataset, attempt.plan))
-    cursor = None if attempt.is_full else attempt.plan.cursor
-    last_cursor = None
+    reading = attempt.reading
     async with (
         open_session(services, connector, attempt.connection, attempt.team, toolbox) as session,
-        aclosing(read_pages(connector, session, options, deepcopy(cursor))) as pages,
+        aclosing(gather(services, connector, session, dataset, options, reading)) as pages,
     ):
         async for page in pages:
             attempt.records += len(page.changes)
-            last_cursor = page.cursor if page.cursor is not None else last_cursor
             await _staged(services, attempt, page)
     now = services.clock()
     async with services.database.writing() as db:
         plan = await _held(db, attempt)
-        changed = await publish_records(db, dataset, attempt.run_id, is_full=attempt.is_full, now=now)
-        plan.cursor = last_cursor or attempt.plan.cursor or {}
-        if attempt.is_full:
-            # What a sweep missed is gone only when a second one misses it too: that one comes soon.
-            waits = now + timedelta(seconds=plan.cadence_seconds) if changed.missing else now + FULL_EVERY
-            plan.full_due_at = waits
+        changed = await publish_records(db, dataset, plan, attempt.run_id, reading, now=now)
+        if changed.held:
+            reading.warnings.insert(0, HELD_DROP.format(count=changed.held))
+        _next_reads(plan, reading, changed, now, can_sweep=connector.sweep is not None and connector.fetch is not None)
+        await hints.drop_hints(db, plan.id, {entity: told_at for entity, (_, told_at) in reading.told.items()})
         is_first = plan.last_success_at is None
         plan.last_success_at = now
         await db.flush()
@@ -164,7 +176,27 @@ async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox
             changed.metrics.update(metric_id for _, metric_id in await organisation.live_parts(db, [dataset.id]))
         if changed.metrics:
             await evaluate(db, changed.metrics, now=now)
-        await _succeed(db, services, attempt, plan, changed.count, now)
+        # What was there before the first webhook came is nothing that one missed.
+        is_measured = attempt.connection.last_delivery_at is not None and not is_first
+        untold = changed.untold if is_measured else None
+        await _succeed(db, services, attempt, plan, changed.count, now, untold=untold)
+
+
+def _next_reads(plan: Plan, reading: Gathering, changed: Published, now: datetime, *, can_sweep: bool) -> None:
+    """When the plan is to see what changed, all ids, and everything again."""
+    plan.cursor = reading.new_cursor or plan.cursor or {}
+    cadence = timedelta(seconds=plan.cadence_seconds)
+    if reading.kind != "hints":
+        plan.read_due_at = next_due(now, cadence, plan.key)
+    if not reading.is_complete:
+        return
+    plan.held_drop, plan.is_drop_confirmed = changed.held, False
+    # What a sweep missed is gone only when a second one misses it too: that one comes soon.
+    soon = now + cadence if changed.missing else None
+    if can_sweep:
+        plan.sweep_due_at = soon or now + SWEEP_EVERY
+    if reading.kind == "full":
+        plan.full_due_at = soon if soon and not can_sweep else now + FULL_EVERY
 
 
 async def _measure(services: Services, attempt: _Attempt, toolbox: Toolbox) -> None:
@@ -204,14 +236,25 @@ async def _held(session: Session, attempt: _Attempt) -> Plan:
 
 
 async def _succeed(
-    session: Session, services: Services, attempt: _Attempt, plan: Plan, changed: int, now: datetime
+    session: Session,
+    services: Services,
+    attempt: _Attempt,
+    plan: Plan,
+    changed: int,
+    now: datetime,
+    *,
+    untold: int | None = None,
 ) -> None:
     plan.failures, plan.failing_code, plan.failing_reason, plan.paused_code = 0, None, None, None
     plan.last_success_at = now
     plan.lease_owner, plan.lease_until = None, None
-    plan.next_due_at = next_due(now, timedelta(seconds=plan.cadence_seconds), plan.key)
-    if attempt.is_full and plan.full_due_at is not None:
-        plan.next_due_at = min(plan.next_due_at, plan.full_due_at)
+    due = next_due(now, timedelta(seconds=plan.cadence_seconds), plan.key)
+    if attempt.dataset is not None:
+        others = [plan.read_due_at, plan.full_due_at, plan.sweep_due_at]
+        if await hints.has_hints(session, plan.id):
+            others.append(now + HINTS_AFTER)
+        due = min(due, *(moment for moment in others if moment is not None))
+    plan.next_due_at = max(due, now)
     await plans.close_run(
         session,
         attempt.run_id,
@@ -220,6 +263,8 @@ async def _succeed(
         calls=attempt.calls(),
         records=attempt.records,
         changed=changed,
+        untold=untold,
+        warnings=attempt.reading.warnings or None,
     )
     await organisation.note_success(session, attempt.connection.id, now)
     await freeze_due(session, now=now, team_id=attempt.team.id)

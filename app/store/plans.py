@@ -90,6 +90,14 @@ async def plans_of_team(session: AsyncSession, team_id: int) -> list[Plan]:
     return list(await session.scalars(query.where(col(Connection.team_id) == team_id)))
 
 
+async def dataset_plans(session: AsyncSession, connection_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """By plan: the connection and the dataset that it reads, of those that are needed."""
+    query = select(col(Plan.id), col(Plan.connection_id), col(Plan.dataset_id)).where(
+        col(Plan.connection_id).in_(connection_ids), col(Plan.dataset_id).is_not(None), is_needed()
+    )
+    return {row[0]: (row[1], row[2]) for row in await session.execute(query) if row[2] is not None}
+
+
 async def plans_reading(
     session: AsyncSession, dataset_ids: Collection[int], query_digests: Collection[str]
 ) -> list[Plan]:
@@ -109,7 +117,7 @@ async def make_due(session: AsyncSession, plan_ids: Collection[int], now: dateti
     woken = await session.scalars(
         update(Plan)
         .where(col(Plan.id).in_(plan_ids), is_needed())
-        .values(next_due_at=now, paused_code=None)
+        .values(next_due_at=now, read_due_at=now, paused_code=None)
         .returning(col(Plan.id))
     )
     return sorted(woken)
@@ -124,7 +132,7 @@ async def make_connections_due(session: AsyncSession, connection_ids: Collection
             col(Plan.dataset_id).is_not(None),
             col(Plan.next_due_at) > now,
         )
-        .values(next_due_at=now)
+        .values(next_due_at=now, read_due_at=now)
     )
 
 

@@ -83,18 +83,20 @@ async def pulls_of(session: AsyncSession, team_ids: Collection[int], *, unused: 
 
 async def _requests(session: AsyncSession, plan_ids: Collection[int]) -> tuple[dict[int, Fraction], dict[int, int]]:
     """By plan: the mean of its last pulls' requests, and what its last complete read took."""
-    place = func.row_number().over(partition_by=[col(Run.plan_id), col(Run.is_full)], order_by=col(Run.id).desc())
+    # A sweep is complete too, but costs little more than a read of what changed.
+    is_full = (col(Run.is_full) & (col(Run.kind) != "sweep")).label("is_full")
+    place = func.row_number().over(partition_by=[col(Run.plan_id), is_full], order_by=col(Run.id).desc())
     ranked = (
-        select(col(Run.plan_id), col(Run.is_full), col(Run.calls), place.label("place"))
+        select(col(Run.plan_id), is_full, col(Run.calls), place.label("place"))
         .where(col(Run.plan_id).in_(plan_ids), col(Run.outcome) == "succeeded")
         .subquery()
     )
     recent: dict[int, list[int]] = {}
     full: dict[int, int] = {}
-    for plan_id, is_full, calls, rank in await session.execute(select(ranked).where(ranked.c.place <= RECENT)):
-        if is_full and rank == 1:
+    for plan_id, was_full, calls, rank in await session.execute(select(ranked).where(ranked.c.place <= RECENT)):
+        if was_full and rank == 1:
             full[plan_id] = calls
-        if not is_full:
+        if not was_full:
             recent.setdefault(plan_id, []).append(calls)
     means = {plan_id: Fraction(sum(calls), len(calls)) for plan_id, calls in recent.items()}
     return means, full

@@ -48,7 +48,7 @@ class SiteKnowledge:
             return None
         columns = list(self.plan.columns)
         kept = _Remembered(milliseconds(self._asked), list(self.names), columns, self._statuses)
-        value: JsonValue = msgspec.to_builtins(kept)
+        value: JsonValue = msgspec.json.decode(msgspec.json.encode(kept))
         return value
 
 
