@@ -129,12 +129,14 @@ TEAM: dict[str, Any] = {
                 "good": {"records": {"dataset": "orders", "per": "entity", "where": "'ok' in record.events"}},
                 "total": {"records": {"dataset": "orders", "per": "entity"}},
             },
+            "window": {"trailing": "28d"},
         },
         "mood": {"unit": "score", "manual": {}},
     },
     "objectives": {
         "grow": {
             "title": "Grow",
+            "owner": "dana",
             "cycle": "2026-Q4",
             "supports": ["company/win", "ops/save"],
             "key_results": {
@@ -149,6 +151,7 @@ TEAM: dict[str, Any] = {
         },
         "save": {
             "title": "Save",
+            "owner": "dana",
             "cycle": "2026",
             "key_results": {"spending": {"metric": "spend", "target": {"maintain": "<= 1000"}}},
         },

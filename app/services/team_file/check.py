@@ -1,7 +1,7 @@
 """The team file, checked as a whole: every problem at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,9 +11,11 @@ from app.domain.records import JsonValue
 from app.services.team_file.context import Context, KnownNames
 from app.services.team_file.formulas import check_formulas
 from app.services.team_file.goals import check_objectives, check_preset
+from app.services.team_file.lint import lint
 from app.services.team_file.problems import Problem, shown
 from app.services.team_file.renaming import check_renames
 from app.services.team_file.shape import validated
+from app.services.team_file.silences import check_silences, settle
 from app.services.team_file.sources import check_connections, check_datasets, check_metrics
 from connectors.contract import Connector
 
@@ -22,11 +24,12 @@ _SECTIONS = ("connections", "datasets", "metrics", "objectives")
 
 @dataclass(frozen=True, slots=True)
 class CheckedTeamFile:
-    """`file` is there exactly when `problems` is empty; `warnings` stop nothing."""
+    """`file` is there exactly when `problems` is empty; `warnings` stop nothing, `silenced` ones are known."""
 
     file: TeamFile | None
     problems: list[Problem]
     warnings: list[Problem]
+    silenced: list[Problem] = field(default_factory=list)
 
 
 def check_team_file(
@@ -51,8 +54,19 @@ def check_team_file(
     file = None if problems.errors else validated(TeamFile, value, (), problems)
     if file is not None:
         check_renames(file, problems)
+        check_silences(file, problems)
+        lint(file, connectors, problems)
         file = None if problems.errors else file
-    return CheckedTeamFile(file, list(problems.errors.values()), list(problems.warnings.values()))
+    warnings = list(problems.warnings.values())
+    if file is None:
+        return CheckedTeamFile(None, list(problems.errors.values()), warnings)
+    settled = settle(file, warnings, "file")
+    return CheckedTeamFile(
+        file,
+        [],
+        [warning for warning in settled if warning.silenced is None],
+        [warning for warning in settled if warning.silenced is not None],
+    )
 
 
 def _check_head(context: Context, head: dict[str, JsonValue], known: KnownNames | None) -> None:

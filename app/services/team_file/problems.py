@@ -21,6 +21,7 @@ class Problem:
 
     `code` is for programs; `message` is one sentence for people that repeats no long or secret input; `suggestion` is
     what was probably meant. Code `not_supported_yet` marks what the language names and this version does not build.
+    `silenced` is the reason that the file gives for a warning that does not apply.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class Problem:
     message: str
     suggestion: str | None = None
     severity: Literal["error", "warning"] = "error"
+    silenced: str | None = None
 
 
 class InvalidTeamFile(Exception):
@@ -40,10 +42,10 @@ class InvalidTeamFile(Exception):
 
 @dataclass(slots=True)
 class Problems:
-    """Collects problems: at most one error a place, and never more than a person would read."""
+    """Collects problems: at most one error a place, one warning of a kind, and never more than a person would read."""
 
     errors: dict[Path, Problem] = field(default_factory=dict)
-    warnings: dict[Path, Problem] = field(default_factory=dict)
+    warnings: dict[tuple[Path, str], Problem] = field(default_factory=dict)
     _suggestions: int = 0
 
     def add(self, path: Path, code: str, message: str, *, suggestion: str | None = None) -> None:
@@ -52,7 +54,7 @@ class Problems:
 
     def warn(self, path: Path, code: str, message: str) -> None:
         if len(self.warnings) < MOST_PROBLEMS:
-            self.warnings.setdefault(path, Problem(path, code, message, severity="warning"))
+            self.warnings.setdefault((path, code), Problem(path, code, message, severity="warning"))
 
     def not_supported(self, path: Path, what: str) -> None:
         """`what` is a phrase with its verb: `milestones are`."""
@@ -80,6 +82,11 @@ def format_problem(file: str, document: Document, problem: Problem) -> str:
     place = ".".join(_cut(_clean(str(step)), _LONGEST_NAME) for step in problem.path) or "team file"
     kind = "warning: " if problem.severity == "warning" else ""
     hint = f"; did you mean {shown(problem.suggestion)}?" if problem.suggestion is not None else ""
+    if problem.severity == "warning":
+        hint += f" [{problem.code}]"
+    if problem.silenced is not None:
+        kind = "silenced: "
+        hint += f" because: {_cut(_clean(problem.silenced), _LONGEST_MESSAGE)}"
     return f"{file}:{line}:{column}: {place}: {kind}{_clean(problem.message)}{hint}"
 
 
