@@ -57,23 +57,29 @@ async def explain(
     item = (await organisation.revised_metrics(session, [row.metric.id])).get(row.metric.id)
     if item is None:
         item = (await organisation.revised_metrics(session, [row.metric.id], building=True))[row.metric.id]
+    # Windows are half-open: the cycle's end is already the next one's.
+    end = team_cycle(row.team, row.key_result.cycle).end - _JUST_BEFORE
+    sealed = judged.view.sealed
+    if sealed is not None:
+        # What was sealed is taken apart as it was known then; what came later is told by its restatements.
+        end, known_at = min(end, sealed.closed_at), known_at or sealed.closed_at
     if known_at is not None:
         revision = await organisation.revision_at(session, row.metric.id, known_at)
         if revision is not None and revision.id != item.revision.id:
             item = await organisation.with_revision(session, item, revision)
-    # Windows are half-open: the cycle's end is already the next one's.
-    end = team_cycle(row.team, row.key_result.cycle).end
-    return await _taken_apart(
+    explained = await _taken_apart(
         session,
         item,
         row.key_result.cycle,
         judged,
-        moment=min(as_of or now, end - _JUST_BEFORE),
-        is_now=as_of is None and known_at is None and now < end,
+        moment=min(as_of or now, end),
+        is_now=as_of is None and known_at is None and now <= end,
         known_at=known_at,
         since=since,
         limit=limit,
     )
+    more = {name: getattr(judged.view, name) for name in ("override", "grade", "restatements", "sealed")}
+    return explained.model_copy(update=more)
 
 
 async def explain_metric(

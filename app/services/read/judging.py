@@ -61,7 +61,7 @@ async def judge_rows(
         cycle = team_cycle(row.team, row.key_result.cycle)
         moment = as_of or now
         computed: Computed | None = None
-        if as_of is not None or known_at is not None or now >= cycle.end:
+        if as_of is not None or known_at is not None or now >= cycle.end or is_closing:
             moment = min(moment, cycle.end)
             computed = await _computed_at(session, row, min(moment, cycle.end - _JUST_BEFORE), known_at)
         judged.append(

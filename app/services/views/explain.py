@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.domain.judgement import KeyResultStatus
+from app.services.views.closes import GradeView, RestatementView, SealView
+from app.services.views.key_results import OverrideView
 from app.services.views.shared import ExactString, MetricReference, View, WindowView
 
 
@@ -167,3 +169,7 @@ class ExplainView(View):
     steps: list[ExplainedStep] = Field(default_factory=list)
     coverage: float | None = None
     delta: ExplainDelta | None
+    override: OverrideView | None = None
+    grade: GradeView | None = None
+    restatements: list[RestatementView] = Field(default_factory=list)
+    sealed: SealView | None = None
