@@ -9,9 +9,9 @@ from urllib.parse import quote
 import typer
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from app.cli.building import being_built
 from app.cli.client import Service, connect
 from app.cli.output import (
     CALL_IS_WRONG,
@@ -19,6 +19,7 @@ from app.cli.output import (
     age,
     cell,
     clean,
+    complain,
     console,
     percent,
     say,
@@ -63,6 +64,9 @@ def status(
             say_json(found)
         else:
             show_table(_COLUMNS, map(_status_row, found), right=_NUMBERS)
+            for one in being_built(service, team):
+                # In a pipe the table is for a program.
+                (say if console.is_terminal else complain)(one.line())
 
 
 def _watch(service: Service, team: str | None, every: float) -> None:
@@ -77,9 +81,10 @@ def _watch(service: Service, team: str | None, every: float) -> None:
         return
 
 
-def _status_view(service: Service, team: str | None) -> Table | Group:
+def _status_view(service: Service, team: str | None) -> Group:
     try:
-        return table(_COLUMNS, map(_status_row, service.items("/v1/key-results", team=team)), right=_NUMBERS)
+        found = table(_COLUMNS, map(_status_row, service.items("/v1/key-results", team=team)), right=_NUMBERS)
+        return Group(found, *(Text(one.line(), style="yellow") for one in being_built(service, team)))
     except CommandError as error:  # it may be back at the next look
         return Group(Text(clean(error), style="red"))
 

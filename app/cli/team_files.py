@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 from rich.text import Text
 
+from app.cli.building import wait_until_built
 from app.cli.client import ProblemError, Service, connect
 from app.cli.output import (
     CALL_IS_WRONG,
@@ -60,9 +61,13 @@ def apply(
     files: Files,
     prune: Annotated[bool, typer.Option("--prune", help="Delete what is gone from the file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="What was changed, as JSON.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until changed metrics are built, with a bar.")] = False,
 ) -> None:
     """Check the files, then apply them: each team as a whole or not at all."""
-    _send(files, "apply", prune=prune, as_json=as_json)
+    answers = _send(files, "apply", prune=prune, as_json=as_json)
+    if wait:
+        with connect() as service:
+            wait_until_built(service, [str(answer["team"]) for answer in answers], is_quiet=as_json)
 
 
 def export(
@@ -140,7 +145,7 @@ def _read(file: Path) -> bytes:
 # --- against a service -----------------------------------------------------------------------------------------------
 
 
-def _send(files: Sequence[Path], verb: str, *, prune: bool, as_json: bool) -> None:
+def _send(files: Sequence[Path], verb: str, *, prune: bool, as_json: bool) -> list[Mapping[str, Any]]:
     documents = [(file, _check(file)) for file in files]
     if any(document is None for _, document in documents):
         raise typer.Exit(INPUT_IS_WRONG)
@@ -153,6 +158,7 @@ def _send(files: Sequence[Path], verb: str, *, prune: bool, as_json: bool) -> No
                 _show_plan(file, answers[-1])
     if as_json:
         say_json(answers)
+    return answers
 
 
 def _post(service: Service, file: Path, document: "Document", verb: str, *, prune: bool) -> Mapping[str, Any]:
