@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.body import content_type, is_json, read_body
 from app.api.front import as_app_error, request_id_of, send_problem
 from app.api.problem import plain_error
-from app.errors import AppError, NotFound, StoreUnavailable, UnsupportedMedia
+from app.errors import AppError, InvalidInput, NotFound, StoreUnavailable, UnsupportedMedia
 from app.services.context import Services
 from app.services.hook_directory import Hook, HookDirectory
 from app.services.ingest import DeliveryWriter, StoreAwayError, StoreBusyError
@@ -69,11 +69,12 @@ class Hooks:
             (b"cache-control", b"no-store"),
             (b"x-request-id", request_id.encode()),
         ]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        status = 200 if outcome == "greeting" else 202
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
         self._telemetry.deliveries.labels(outcome).inc()
-        assert door is not None
-        await _ring(door)
+        if door is not None and outcome != "greeting":
+            await _ring(door)
 
     async def _take(self, door: HookDoor | None, scope: Scope, receive: Receive) -> tuple[bytes, str]:
         if scope["method"] != "POST":
@@ -93,6 +94,9 @@ class Hooks:
             received_at=door.services.clock(),
         )
         _verify(hook, delivery)
+        greeting = None if hook.connector.greet is None else hook.connector.greet(hook.config, delivery)
+        if greeting is not None:
+            return greeting, "greeting"
         try:
             stored = await door.writer.store(_new(hook, delivery))
         except StoreBusyError:
@@ -156,5 +160,16 @@ def _new(hook: Hook, delivery: InboundDelivery) -> NewDelivery:
             for name, value in delivery.headers
             if not _CONFIDENTIAL.search(name) and "\0" not in name + value
         ],
-        body=delivery.body,
+        # The digest above is of what was sent; what the connection redacts is stored nowhere.
+        body=_kept(hook, delivery),
     )
+
+
+def _kept(hook: Hook, delivery: InboundDelivery) -> bytes:
+    if hook.connector.redact is None:
+        return delivery.body
+    try:
+        return hook.connector.redact(hook.config, delivery)
+    except ConnectorError as error:
+        # It may hold what is to be dropped, so it can not be kept as a dead letter.
+        raise InvalidInput(str(error), code="unreadable") from None

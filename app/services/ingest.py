@@ -8,7 +8,8 @@ import asyncio
 from dataclasses import dataclass
 
 from app.store.database import Database, is_unavailable
-from app.store.deliveries import NewDelivery, Stored, append_deliveries
+from app.store.deliveries import NewDelivery, Stored
+from app.store.delivery_log import delivery_log
 
 #: Deliveries that may wait for a commit at once; beyond it the door answers 503 with Retry-After.
 MAX_WAITING = 2_000
@@ -34,7 +35,7 @@ class DeliveryWriter:
     """Stores deliveries durably by group commit. One per process, on that process's event loop."""
 
     def __init__(self, database: Database, *, max_waiting: int = MAX_WAITING) -> None:
-        self._database = database
+        self._log = delivery_log(database)
         self._max_waiting = max_waiting
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -56,6 +57,7 @@ class DeliveryWriter:
         self._closed = True
         if self._flushing is not None:
             await asyncio.gather(self._flushing, return_exceptions=True)
+        await self._log.close()
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -76,8 +78,7 @@ class DeliveryWriter:
     async def _store(self, batch: list[_Waiting]) -> Exception | None:
         """Commit a batch and answer it; the error where nothing of it was stored."""
         try:
-            async with self._database.writing() as session:
-                stored = await append_deliveries(session, [waiting.delivery for waiting in batch])
+            stored = await self._log.append([waiting.delivery for waiting in batch])
         except Exception as error:
             return error
         for waiting, outcome in zip(batch, stored, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
@@ -21,6 +22,8 @@ Session = AsyncSession
 
 #: Errors that mean "the store is away or full": the door answers 503, a worker tries again.
 STORE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError, TimeoutError, OSError)
+#: The same where a driver is used by itself.
+_DRIVER_UNAVAILABLE = (sqlite3.OperationalError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 #: Classes of SQLSTATE that say the same: connection, rollback for others' sake, resources (a full disk), shutdown.
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -31,6 +34,9 @@ _SAFE_SQLITE = ((3, 44, 6), (3, 45, 0), (3, 50, 7), (3, 51, 0), (3, 51, 3))
 
 
 _WAL_ATTEMPTS = 250
+
+#: What every connection to a SQLite file has set, beside WAL.
+SQLITE_SETTINGS = ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-32000")
 
 
 def sqlite_has_wal_bug(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
@@ -44,6 +50,8 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether an exception says that the store itself is away, full, restarting or busy: the same may work later."""
     if not isinstance(error, DBAPIError):
         # While connecting, the driver's own errors come as they are.
+        if isinstance(error, _DRIVER_UNAVAILABLE):
+            return not isinstance(error, ValueError)  # a value that can not be sent will never work
         return _is_away(getattr(error, "sqlstate", None)) or isinstance(error, STORE_UNAVAILABLE)
     if error.connection_invalidated or _is_away(getattr(error.orig, "sqlstate", None)):
         return True
@@ -118,12 +126,7 @@ def _create_engine(url: str) -> AsyncEngine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout=15000")
         _use_wal(cursor)
-        for pragma in (
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-            "cache_size=-32000",
-        ):
+        for pragma in SQLITE_SETTINGS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

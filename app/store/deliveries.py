@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -38,59 +38,6 @@ def upsert(session: AsyncSession, table: Any) -> Any:
     """An INSERT that knows `ON CONFLICT`, in the session's dialect."""
     dialect = session.get_bind().dialect.name
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-
-
-async def append_deliveries(session: AsyncSession, batch: Sequence[NewDelivery]) -> list[Stored]:
-    """Store a batch in one statement, redeliveries having no effect; one `Stored` each, in order."""
-    rows = [
-        {
-            "connection_id": new.connection_id,
-            "dedupe_key": new.dedupe_key,
-            "digest": new.digest,
-            "received_at": new.received_at,
-            "headers": [list(pair) for pair in new.headers],
-            "body": new.body,
-            "is_pending": True,
-            "conflicts": 0,
-        }
-        for new in batch
-    ]
-    statement = (
-        upsert(session, Delivery)
-        .values(rows)
-        .on_conflict_do_nothing(index_elements=["connection_id", "dedupe_key"])
-        .returning(col(Delivery.id), col(Delivery.connection_id), col(Delivery.dedupe_key))
-    )
-    created = {(row[1], row[2]): row[0] for row in await session.execute(statement)}
-    known: dict[tuple[int, str], tuple[int, str]] = {}
-    if len(created) < len(batch):
-        keys = {(new.connection_id, new.dedupe_key) for new in batch}
-        found = await session.execute(
-            select(col(Delivery.connection_id), col(Delivery.dedupe_key), col(Delivery.id), col(Delivery.digest)).where(
-                tuple_(col(Delivery.connection_id), col(Delivery.dedupe_key)).in_(keys)
-            )
-        )
-        known = {(row[0], row[1]): (row[2], row[3]) for row in found}
-    answers = []
-    conflicts: dict[int, int] = {}
-    for new in batch:
-        key = (new.connection_id, new.dedupe_key)
-        if key in created:
-            identity = created.pop(key)  # a second one of the same batch is a redelivery
-            if key not in known:
-                known[key] = (identity, new.digest)
-            answers.append(Stored(identity, True, False))
-            continue
-        identity, digest = known[key]
-        is_conflict = digest != new.digest
-        if is_conflict:
-            conflicts[identity] = conflicts.get(identity, 0) + 1
-        answers.append(Stored(identity, False, is_conflict))
-    for identity, count in conflicts.items():
-        await session.execute(
-            update(Delivery).where(col(Delivery.id) == identity).values(conflicts=col(Delivery.conflicts) + count)
-        )
-    return answers
 
 
 async def pending_deliveries(session: AsyncSession, limit: int, *, after: int = 0) -> list[Delivery]:

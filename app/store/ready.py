@@ -1,5 +1,8 @@
 """Whether the database can serve requests, and whether one that failed may be tried again."""
 
+import sqlite3
+
+import asyncpg
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import col
@@ -24,7 +27,7 @@ async def is_ready(database: Database) -> bool:
 
 def is_conflict(error: BaseException) -> bool:
     """Whether a transaction lost against another one at the same moment: a key that both made, a deadlock."""
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError | asyncpg.IntegrityConstraintViolationError):
         return True
     # Class 40 of SQLSTATE is "transaction rollback": serialization failures and deadlocks.
     return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith("40")

@@ -20,6 +20,7 @@ import app.api.hooks
 from app.services.hook_directory import BURST, LIFETIME, HookDirectory
 from app.services.ingest import DeliveryWriter
 from app.services.secrets import generate_webhook_secret
+from app.store.delivery_log import PostgresLog, SqliteLog
 from tests.api.conftest import World, on_sqlite
 
 SECRET = generate_webhook_secret()
@@ -360,7 +361,8 @@ async def test_a_store_that_is_away_is_503_and_nothing_is_acknowledged(
     async def fail(*_: Any) -> None:
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
-    monkeypatch.setattr("app.services.ingest.append_deliveries", fail)
+    for log in (SqliteLog, PostgresLog):
+        monkeypatch.setattr(log, "append", fail)
     response = await hooks.http.post(PATH, content=BODY, headers=signed(BODY, hooks.services.clock()))
     assert_problem(response, 503, "store_unavailable")
     assert int(response.headers["retry-after"]) >= 1

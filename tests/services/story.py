@@ -28,7 +28,8 @@ from app.services.pull import claim_due, pull_plan
 from app.services.views import ConnectionView, ExplainView, KeyResultView, PlanView, RunView
 from app.store import organisation
 from app.store.database import Database
-from app.store.deliveries import NewDelivery, Stored, append_deliveries
+from app.store.deliveries import NewDelivery, Stored
+from app.store.delivery_log import delivery_log
 from app.store.tables import metadata
 from connectors.contract import Connector, Toolbox
 from connectors.http import create_client, parse_policy, toolbox
@@ -97,6 +98,13 @@ class CountingQueue:
 
     async def build(self) -> None:
         self.rung.append("build")
+
+    async def changed(self) -> None:
+        pass
+
+    async def changes(self) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
 
 
 @dataclass
@@ -194,8 +202,11 @@ class Story:
             )
             for key, body in zip(ids, payloads, strict=True)
         ]
-        async with self.services.database.writing() as session:
-            return await append_deliveries(session, batch)
+        log = delivery_log(self.services.database)
+        try:
+            return await log.append(batch)
+        finally:
+            await log.close()
 
     # --- the workers ----------------------------------------------------------------------------------------------
 
