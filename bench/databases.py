@@ -22,7 +22,7 @@ async def databases(url: str | None) -> AsyncIterator[tuple[str, Database]]:
         name, database = await _opened(f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}")
         yield name, database
         await database.close()
-    server = PostgresServer()
+    server = PostgresServer(is_durable=True)
     await asyncio.to_thread(server.start)
     try:
         connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))

@@ -1,15 +1,20 @@
 """One changed fact in a metric with very many: what its value then costs, from the roll-up and from the facts.
 
 The facts of one metric lie in 90 local days, with values as durations have them. Every round changes one fact and
-computes each aggregate over the 90 days, in the transaction of the change, as the service does.
+computes each aggregate over the 90 days, in the transaction of the change, as the service does; a bare `SELECT 1` in
+the same transaction says what a question costs at that moment. Then facts of two parts are changed in turn, of which
+one is rolled up.
 """
 
 import argparse
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,25 +38,29 @@ HELP = "the value of a metric of a million facts after one change"
 
 ZONE = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-PART = "value"
+PART, PLAIN = "value", "plain"
+RANKED = Rule("ranked", ZONE)
+HEADER = ("median ms", "spread ms", "CPU ms")
 HOW = ("count", "sum", "avg", "last", "min", "max", "median", "p90")
 #: More than this are not read one by one, for the memory they take: then a window of a week is compared.
 SCANNED = 2_000_000
 #: So many facts are made, the others are copies of them for other entities.
 MADE = 200_000
 _BATCH = 5000
+_ONE = select(literal(1))
 _fact: Table = tables.Fact.__table__  # type: ignore[attr-defined]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--facts", type=int, default=1_000_000, metavar="N", help="facts in the metric (1000000)")
-    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="changes that are measured (15)")
+    parser.add_argument("--rounds", type=int, default=31, metavar="N", help="values after a change (31)")
+    parser.add_argument("--changes", type=int, default=96, metavar="N", help="changes with and without roll-up (96)")
 
 
 async def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.facts:,} facts, {arguments.rounds} rounds; {machine()}\n")
     async for name, database in databases(arguments.database):
-        await _measure(name, database, arguments.facts, arguments.rounds)
+        await _measure(name, database, arguments.facts, arguments.rounds, arguments.changes)
 
 
 def rule_of(how: str) -> Rule:
@@ -64,13 +73,13 @@ def trailing(days: int) -> Window:
     return Window(span.start, span.end, NOW + timedelta(days=1))
 
 
-async def _measure(name: str, database: Database, facts: int, rounds: int) -> None:
+async def _measure(name: str, database: Database, facts: int, rounds: int, changes: int) -> None:
     chance = random.Random(1)
     began = time.perf_counter()
     revision = await _load(database, facts, chance)
     loaded = time.perf_counter()
     async with database.writing() as session:
-        await build(session, revision, PART, Rule("ranked", ZONE), now=NOW)
+        await build(session, revision, PART, RANKED, now=NOW)
     built = time.perf_counter()
     await settle(database)
     print(f"{name}: loaded in {loaded - began:.0f} s, rolled up in {built - loaded:.0f} s")
@@ -83,23 +92,20 @@ async def _measure(name: str, database: Database, facts: int, rounds: int) -> No
             rolled = await rolled_up(session, revision, PART, compared, how, rule_of(how))
             assert rolled == RolledUp(aggregate(how, values), len(values)), how
         print(f"{name}: equal to what {len(values):,} facts say")
-    timings = {how: Timings() for how in HOW}
-    change, plain, scan = Timings(), Timings(), Timings()
+    del found, values
+    timings: dict[str, Timings] = defaultdict(Timings)
     for number in range(rounds + 1):
-        if number == 1:  # the first round warms up
-            timings = {how: Timings() for how in HOW}
-            change, plain, scan = Timings(), Timings(), Timings()
-        await _round(database, revision, facts, chance, number, (change, plain), timings)
+        await _round(database, revision, min(facts, MADE), chance, number, timings)
+        if number == 0:  # the first round warms up
+            timings.clear()
     if facts <= SCANNED:
         for _ in range(3):
             async with database.reading() as session:
-                await scan.measure(lambda s=session: _scanned(s, revision, window))  # type: ignore[misc]
-    rows = [[how, *timings[how].row()] for how in HOW]
-    if scan.wall:
-        rows.append(["median from all facts", *scan.row()])
-    rows.append(["the change, rolled up", *change.row()])
-    rows.append(["the change, not rolled up", *plain.row()])
-    print("\n" + table([f"{name}, {facts:,} facts", "median ms", "spread ms", "CPU ms"], rows) + "\n")
+                await timings["median from all facts"].measure(partial(_scanned, session, revision, window))
+    rows = [[what, *timing.row()] for what, timing in timings.items()]
+    print("\n" + table([f"{name}, {facts:,} facts", *HEADER], rows) + "\n")
+    if facts <= SCANNED:
+        await _compare_changes(name, database, revision, facts, changes, chance)
 
 
 async def _scanned(session: Session, revision: int, window: Window) -> Decimal | None:
@@ -107,28 +113,47 @@ async def _scanned(session: Session, revision: int, window: Window) -> Decimal |
 
 
 async def _round(
-    database: Database,
-    revision: int,
-    facts: int,
-    chance: random.Random,
-    number: int,
-    changes: tuple[Timings, Timings],
-    timings: dict[str, Timings],
+    database: Database, revision: int, facts: int, chance: random.Random, number: int, timings: dict[str, Timings]
 ) -> None:
     now = NOW + timedelta(seconds=number)
-    window = trailing(90)
     fact = _a_fact(chance.randrange(facts), chance)
     async with database.writing() as session:
-        await changes[0].measure(
-            lambda: replace_facts(session, revision, PART, [fact.entity], [fact], now=now, rule=Rule("ranked", ZONE))
-        )
+        await session.execute(_ONE)
+        await timings["SELECT 1"].measure(lambda: session.execute(_ONE))
+        await replace_facts(session, revision, PART, [fact.entity], [fact], now=now, rule=RANKED)
         for how in HOW:
-            await timings[how].measure(
-                lambda how=how: rolled_up(session, revision, PART, window, how, rule_of(how))  # type: ignore[misc]
+            await timings[how].measure(partial(rolled_up, session, revision, PART, trailing(90), how, rule_of(how)))
+
+
+async def _compare_changes(
+    name: str, database: Database, revision: int, facts: int, changes: int, chance: random.Random
+) -> None:
+    """Change facts of two parts with the same facts, of which one is rolled up: whole transactions, in turn."""
+    rows = []
+    for size, times in ((1, changes), (200, max(changes // 8, 3))):
+        timings = {PART: Timings(), PLAIN: Timings()}
+        for number in range(times + 2):
+            now = NOW + timedelta(hours=size, seconds=number)
+            changed = [_a_fact(entity, chance) for entity in chance.sample(range(min(facts, MADE)), size)]
+            if number == 2:
+                timings = {PART: Timings(), PLAIN: Timings()}
+            for part, timing in timings.items() if number % 2 else reversed(timings.items()):
+                await timing.measure(partial(_change, database, revision, part, changed, now))
+        plain, rolled = timings[PLAIN].means(), timings[PART].means()
+        for part, what in ((PLAIN, "not rolled up"), (PART, "rolled up")):
+            rows.append(
+                [f"{size} changed, {what}", *timings[part].row(), *(f"{mean:.2f}" for mean in timings[part].means())]
             )
+        ratios = [f"{one / other:.2f}" for one, other in zip(rolled, plain, strict=True)]
+        rows.append([f"{size} changed, ratio", timings[PART].ratio(timings[PLAIN]), "", "", *ratios])
+    print(table([f"{name}, {facts:,} facts", *HEADER, "mean ms", "mean CPU"], rows) + "\n")
+
+
+async def _change(database: Database, revision: int, part: str, facts: list[Fact], now: datetime) -> None:
     async with database.writing() as session:
-        other = _a_fact(facts + 1, chance)
-        await changes[1].measure(lambda: replace_facts(session, revision, "plain", [other.entity], [other], now=now))
+        rule = RANKED if part == PART else None
+        changed = [replace(fact, part=part) for fact in facts]
+        await replace_facts(session, revision, part, [fact.entity for fact in facts], changed, now=now, rule=rule)
 
 
 def _a_fact(number: int, chance: random.Random) -> Fact:
@@ -139,14 +164,16 @@ def _a_fact(number: int, chance: random.Random) -> Fact:
 
 
 async def _load(database: Database, facts: int, chance: random.Random) -> int:
+    """Fill an empty database; the indexes are made afterwards."""
     async with database.writing() as session:
         revision = await a_revision(session)
-    rule = Rule("ranked", ZONE)
+        for index in _fact.indexes:
+            await session.run_sync(lambda sync, index=index: index.drop(sync.connection()))  # type: ignore[misc]
     made = min(facts, MADE)
     for start in range(0, made, 50 * _BATCH):
         async with database.writing() as session:
             for batch in _batches(start, min(start + 50 * _BATCH, made)):
-                rows = [_row(_a_fact(number, chance), revision, rule) for number in batch]
+                rows = [_row(_a_fact(number, chance), revision, RANKED) for number in batch]
                 await session.execute(insert(_fact), rows)
     names = [column.key for column in _fact.c if column.key != "id"]
     last = await _last_id(database)
@@ -155,6 +182,13 @@ async def _load(database: Database, facts: int, chance: random.Random) -> int:
         copied = [_fact.c[name].concat(tail) if name in ("entity", "subject") else _fact.c[name] for name in names]
         async with database.writing() as session:
             await session.execute(insert(_fact).from_select(names, select(*copied).where(_fact.c.id <= last)))
+    if facts <= SCANNED:
+        async with database.writing() as session:
+            copied = [literal(PLAIN) if name == "part" else _fact.c[name] for name in names]
+            await session.execute(insert(_fact).from_select(names, select(*copied)))
+    async with database.writing() as session:
+        for index in _fact.indexes:
+            await session.run_sync(lambda sync, index=index: index.create(sync.connection()))  # type: ignore[misc]
     return revision
 
 
@@ -187,6 +221,7 @@ def _row(fact: Fact, revision: int, rule: Rule) -> dict[str, Any]:
         "recorded_from": NOW - timedelta(days=1),
         "recorded_to": None,
         "sort_key": rule.sort_key(fact.value, None),
+        "awaits_rollup": False,
     }
 
 

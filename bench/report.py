@@ -31,6 +31,14 @@ class Timings:
         spread = f"{min(self.wall):.2f}–{max(self.wall):.2f}"
         return [f"{statistics.median(self.wall):.2f}", spread, f"{statistics.median(self.cpu):.2f}"]
 
+    def means(self) -> tuple[float, float]:
+        """Mean wall and CPU time."""
+        return statistics.fmean(self.wall), statistics.fmean(self.cpu)
+
+    def ratio(self, other: "Timings") -> str:
+        """How many times the other's median this one's is."""
+        return f"{statistics.median(self.wall) / statistics.median(other.wall):.2f}"
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
