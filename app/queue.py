@@ -4,6 +4,7 @@ A ring that can not be delivered is logged and dropped: the workers' sweep finds
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -17,9 +18,12 @@ QUEUE = "krsync"
 JOB_DELIVERIES = "apply_deliveries"
 JOB_PULL = "pull"
 JOB_BUILD = "build_revisions"
+CHANGES = "krsync:changes"
 
 #: What can go wrong between us and Redis, and is never worth failing a request for.
 QUEUE_ERRORS = (RedisError, ConnectionError, OSError, asyncio.TimeoutError)
+
+_LINGER_OF_CHANGES = 0.005
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
@@ -52,6 +56,7 @@ class Doorbell:
         self._pool: ArqRedis | None = None
         self._connecting = asyncio.Lock()
         self._ringing: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     async def deliveries(self) -> None:
         """Stored deliveries wait: one ring a moment, however many requests ask for it."""
@@ -66,9 +71,38 @@ class Doorbell:
         """New metric revisions are to be built."""
         await self._ring(JOB_BUILD)
 
+    async def changed(self) -> None:
+        """Something that readers see has changed: whoever listens looks into the database. Coalesced."""
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell())
+
+    async def changes(self) -> AsyncIterator[None]:
+        """An item for each bell that says so, for ever; one also after every loss of Redis, when some may be missed."""
+        while True:
+            try:
+                pool = await self._connected()
+                async with pool.pubsub(ignore_subscribe_messages=True) as listening:
+                    await listening.subscribe(CHANGES)
+                    yield
+                    while True:
+                        if await listening.get_message(timeout=30) is not None:
+                            yield
+            except QUEUE_ERRORS as error:
+                log.warning("queue.deaf", error=type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _tell(self) -> None:
+        await asyncio.sleep(_LINGER_OF_CHANGES)
+        try:
+            async with asyncio.timeout(2):
+                pool = await self._connected()
+                await pool.publish(CHANGES, b"")
+        except QUEUE_ERRORS as error:
+            log.warning("queue.unreachable", job="changed", error=type(error).__name__)
+
     async def close(self) -> None:
-        if self._ringing is not None:
-            await asyncio.gather(self._ringing, return_exceptions=True)
+        waiting = [task for task in (self._ringing, self._telling) if task is not None]
+        await asyncio.gather(*waiting, return_exceptions=True)
         if self._pool is not None:
             await self._pool.aclose()
 

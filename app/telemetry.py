@@ -5,7 +5,7 @@ import sys
 from typing import Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 OPENMETRICS = CONTENT_TYPE_LATEST
@@ -37,6 +37,8 @@ class Telemetry:
             ("outcome",),
             registry=self.registry,
         )
+
+        self.streams = Gauge("krsync_live_streams", "Event streams that are open.", registry=self.registry)
 
     def exposition(self) -> bytes:
         """Everything counted, as OpenMetrics text with its `# EOF`."""

@@ -12,3 +12,4 @@ async def build_revisions(context: dict[str, Any]) -> None:
         return
     async with building:
         await build.build_revisions(context["services"])
+        await context["services"].queue.changed()

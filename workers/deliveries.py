@@ -23,4 +23,5 @@ async def drain(services: Services, applying: asyncio.Lock) -> None:
         while count := await apply_pending(services):
             applied += count
     if applied:
+        await services.queue.changed()
         await build_revisions(services)

@@ -40,7 +40,7 @@ async def tick(context: dict[str, Any]) -> None:
                 async with errands.building:
                     await build_revisions(services)
             while await evaluate_due(services):
-                pass
+                await services.queue.changed()
         except Exception as error:
             if not is_unavailable(error):
                 raise

@@ -24,17 +24,6 @@ def _page(title: str, body: str) -> bytes:
     ).encode()
 
 
-FRONT_PAGE = _page(
-    "KRSync",
-    "<h1>KRSync</h1><p>Every key result at its true value, with the reason for each.</p><ul>"
-    '<li><a href="/docs">/docs</a> describes the API,'
-    ' <a href="/openapi.json">/openapi.json</a> is the same for programs.</li>'
-    "<li><code>/v1/key-results</code> lists the key results;"
-    " send a token as <code>Authorization: Bearer okr_…</code>.</li>"
-    "</ul>",
-)
-
-
 def documentation(document: dict[str, Any]) -> bytes:
     """The page of an OpenAPI document; made once."""
     return _documentation(msgspec.json.encode(document))

@@ -6,6 +6,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.context import ApiContext
 from app.api.problem import MEDIA_TYPE, new_request_id, plain_error, problem_body
 from app.errors import AppError, Conflict, StoreUnavailable
 from app.store.database import is_unavailable
@@ -57,6 +58,11 @@ async def send_problem(send: Send, error: AppError, request_id: str, *, with_bod
     await send({"type": "http.response.body", "body": body if with_body else b""})
 
 
+def _context(scope: Scope) -> ApiContext | None:
+    app = scope.get("app")
+    return None if app is None else getattr(app.state, "context", None)
+
+
 class Front:
     """Wraps the routes. HEAD is GET without the body."""
 
@@ -98,6 +104,8 @@ class Front:
                     raise  # half an answer is out already: only the server can cut it off
                 status = told.status
                 await send_problem(send, told, request_id, with_body=not is_head)
+        if method not in ("GET", "HEAD") and status < 400 and (context := _context(inner)) is not None:
+            await context.services.queue.changed()
         self._count(inner, method, status, time.perf_counter() - began)
 
     def _report(self, error: Exception, told: AppError) -> None:

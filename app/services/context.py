@@ -1,6 +1,6 @@
 """What use cases are handed: opened once by `app.runtime`, shared by the API and the workers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +18,10 @@ class Queue(Protocol):
     async def pull(self, plan_id: int, fence: int) -> None: ...
 
     async def build(self) -> None: ...
+
+    async def changed(self) -> None: ...
+
+    def changes(self) -> AsyncIterator[None]: ...
 
 
 class Secrets(Protocol):

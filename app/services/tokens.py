@@ -19,13 +19,15 @@ from typing import Literal, get_args
 from app.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from app.services.paging import decode_id, encode_cursor
 from app.services.views import TokenView
-from app.store import audit
+from app.store import audit, organisation
 from app.store import tokens as store
 from app.store.database import Database
 
 Scope = Literal["read", "write", "ingest", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+#: Where the dashboard keeps a token in the browser.
+COOKIE = "krsync_token"
 _PREFIX = "okr_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH = 43  # 62**43 > 2**256
@@ -42,6 +44,8 @@ class Principal:
     name: str
     scopes: frozenset[str]
     team: str | None
+    hidden: frozenset[str] = frozenset()
+    """The private teams of which it sees nothing."""
 
     @property
     def actor(self) -> str:
@@ -53,7 +57,11 @@ class Principal:
         return scope in self.scopes or "admin" in self.scopes
 
     def may_see(self, team: str) -> bool:
-        """Whether the team is within its reach."""
+        """Whether the team is within its reach, and does not keep to itself."""
+        return self.reaches(team) and team not in self.hidden
+
+    def reaches(self, team: str) -> bool:
+        """Whether it is a token of the team, or of every team."""
         return self.team is None or self.team == team
 
 
@@ -81,9 +89,12 @@ async def authenticate(database: Database, token: str) -> Principal:
         raise Unauthenticated
     async with database.reading() as session:
         found = await store.get_by_digest(session, digest_of(token))
-    if found is None:
-        raise Unauthenticated
-    return Principal(found.id, found.name, frozenset(found.scopes), found.team)
+        if found is None:
+            raise Unauthenticated
+        # A private team is there for its own tokens, and for admins of everything.
+        sees_all = found.team is None and "admin" in found.scopes
+        hidden = set() if sees_all else await organisation.private_teams(session) - {found.team}
+    return Principal(found.id, found.name, frozenset(found.scopes), found.team, frozenset(hidden))
 
 
 async def create_token(

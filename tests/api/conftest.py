@@ -1,5 +1,6 @@
 """The API over a fresh database: the application itself, called without a network, and tokens of every kind."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,13 @@ class Bell:
 
     async def build(self) -> None:
         self.rings.append("build")
+
+    async def changed(self) -> None:
+        pass
+
+    async def changes(self) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
 
 
 @dataclass

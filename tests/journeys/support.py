@@ -127,6 +127,13 @@ class PullQueue:
     async def build(self) -> None:
         pass
 
+    async def changed(self) -> None:
+        pass
+
+    async def changes(self) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
 
 @dataclass
 class LocalService:

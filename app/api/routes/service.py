@@ -1,4 +1,4 @@
-"""The service itself: liveness, readiness, telemetry, its documents and its front page."""
+"""The service itself: liveness, readiness, telemetry and its documents."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.api.access import Reader
 from app.api.answers import answer_bytes
 from app.api.context import Context
-from app.api.docs import FRONT_PAGE, documentation
+from app.api.docs import documentation
 from app.api.gauges import key_result_gauges
 from app.api.openapi import document_bytes, errors, problem, shows
 from app.errors import Forbidden, StoreUnavailable
@@ -59,7 +59,7 @@ async def metrics(request: Request, context: Context, principal: Reader) -> Resp
     if principal.team is not None:
         raise Forbidden("It needs a token for every team.")
     telemetry: Telemetry = request.app.state.telemetry
-    gauges = await key_result_gauges(context)
+    gauges = await key_result_gauges(context, principal.hidden)
     return Response(gauges + telemetry.exposition(), media_type=OPENMETRICS, headers={"Cache-Control": "no-store"})
 
 
@@ -73,9 +73,3 @@ async def openapi_document(request: Request) -> Response:
 async def docs(request: Request) -> Response:
     """The OpenAPI document as a page of its own: no script, nothing from elsewhere."""
     return answer_bytes(request, documentation(request.app.openapi()), media_type=HTML)
-
-
-@router.get("/", include_in_schema=False)
-async def front_page() -> Response:
-    """Where to go from here."""
-    return Response(FRONT_PAGE, media_type=HTML)

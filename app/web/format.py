@@ -1,0 +1,122 @@
+"""Values as people read them. What is exact stays in the API; a page shows what an eye can take in."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from urllib.parse import urlsplit
+
+THIN = "\u202f"
+"""A narrow space that does not break a line: between thousands, and before a sign."""
+SPACE = "\u00a0"
+"""A space that does not break a line: between a number and its unit."""
+
+_SHORT_UNITS = {"percent": "%", "business_days": "business days", "business_hours": "business hours"}
+_SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+_SIZES = ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"))
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Four significant digits, and every digit before the point."""
+    if value == 0 or not value.is_finite():
+        return Decimal(0) if value == 0 else value
+    digits = max(3 - value.adjusted(), 0)
+    short = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN) if digits <= 20 else Decimal(0)
+    text = format(short, "f")
+    return Decimal(text.rstrip("0").rstrip(".") or "0") if "." in text else short
+
+
+def amount(value: Decimal | str | None) -> str:
+    """`1 240.5`; a dash for what is unknown."""
+    if value is None:
+        return "—"
+    return f"{rounded(Decimal(value)):,f}".replace(",", THIN).replace("-", "−")
+
+
+def quantity(value: Decimal | str | None, unit: str | None) -> str:
+    """A number with its unit: `8.7 business days`, `63 %`, `€ 1.24 M`."""
+    if value is None:
+        return "—"
+    number = Decimal(value)
+    if unit is None or unit == "number":
+        return amount(number)
+    if unit in _SYMBOLS:
+        for size, word in _SIZES:
+            if abs(number) >= size:
+                return f"{_SYMBOLS[unit]}{THIN}{amount(number / size)}{SPACE}{word}"
+        return f"{_SYMBOLS[unit]}{THIN}{amount(number)}"
+    word = _SHORT_UNITS.get(unit, unit.replace("_", " "))
+    if number == 1 and word.endswith("s") and " per " not in word and "/" not in word and len(word) > 3:
+        word = word[:-1]
+    return f"{amount(number)}{THIN if word == '%' else SPACE}{word}"
+
+
+def percent(share: float | None) -> str:
+    """A fraction as a percentage without decimals: 0.63 is `63 %`."""
+    return "—" if share is None else f"{round(share * 100):d}{THIN}%".replace("-", "−")
+
+
+def exact(value: Decimal | str | None) -> str:
+    """Every digit, for a tooltip."""
+    return "unknown" if value is None else format(Decimal(value), "f")
+
+
+def span(seconds: float | int | None) -> str:
+    """`40 s`, `5 min`, `3 h`, `12 days`."""
+    if seconds is None:
+        return "—"
+    left = int(abs(seconds))
+    for size, word in ((86_400, "day"), (3_600, "h"), (60, "min")):
+        if left >= size:
+            count = left // size
+            plural = "s" if word == "day" and count != 1 else ""
+            return f"{count}{SPACE}{word}{plural}"
+    return f"{left}{SPACE}s"
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """`5 min ago`, `in 3 h`, `just now`; `never` where there is none."""
+    if moment is None:
+        return "never"
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) < 10:
+        return "just now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(seconds)}"
+
+
+def day(value: date | datetime | None) -> str:
+    """`30 Nov 2026`."""
+    return "—" if value is None else f"{value.day}{SPACE}{value:%b}{SPACE}{value:%Y}"
+
+
+def clock(value: datetime | None) -> str:
+    """`30 Nov 2026 09:30` in UTC, as the page says once."""
+    return "—" if value is None else f"{day(value)} {value:%H:%M}"
+
+
+def words(name: str) -> str:
+    """An identifier as text: `at_risk` is `at risk`."""
+    return name.replace("_", " ")
+
+
+def sentence(name: str) -> str:
+    """An identifier as the beginning of a line: `At risk`."""
+    text = words(name)
+    return text[:1].upper() + text[1:]
+
+
+def safe_link(url: str | None) -> str | None:
+    """A link that a page may show: http or https, nothing that a browser would run."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def of_cycle(start: date, end: date, today: date) -> tuple[int, int]:
+    """(which day of the cycle today is, how many it has); 0 before it starts."""
+    length = (end - start).days
+    gone = (today - start).days + 1
+    return max(0, min(gone, length)), length
