@@ -6,7 +6,16 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from fastapi import Path, Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from app.domain.language import NAME_PATTERN
@@ -45,7 +54,11 @@ def _moment(text: object) -> object:
 
 
 def _since(text: object) -> object:
-    return _whole(text) if isinstance(text, str) and _INTEGER.fullmatch(text) else _moment(text)
+    if not isinstance(text, str) or not text.isdecimal():
+        return _moment(text)
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= _LARGEST_ID:
+        raise PydanticCustomError("sample", "a moment or the id of a sample is expected")
+    return int(text)
 
 
 def _day(text: object) -> object:
@@ -78,7 +91,7 @@ def _plain(text: str) -> str:
 
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Since = Annotated[
-    datetime | Annotated[int, Field(ge=1, le=_LARGEST_ID)],
+    Annotated[datetime, Strict()] | Annotated[int, Strict()],
     BeforeValidator(_since),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 1}]}),
 ]

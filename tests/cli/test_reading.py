@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from app.cli import output, reading
+from app.cli.moments import past_moment
+from app.cli.shown import rounded
 from tests.cli.conftest import Krsync
 
 Serving = Callable[[Callable[[httpx.Request], httpx.Response]], None]
@@ -28,7 +31,7 @@ KEY_RESULT: dict[str, Any] = {
     "freshness": {"level": "fresh", "age_seconds": 340, "fresh_within_seconds": 86400, "reason": None},
     "source": {"connection": "operations/jira", "health": "ok", "link": None},
 }
-ROW = "operations/onboarding_time\t8.7 business_days\t15 → 5\t63 %\t57 %\ton_track\tfresh 5 min\toperations/jira ok"
+ROW = "operations/onboarding_time\t8.7 business_days\t15 → 5\t63 %\t57 %\ton_track\tfresh 5 min\toperations/jira ok\t–"
 
 
 def listing(*items: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
@@ -67,7 +70,7 @@ def test_a_key_result_with_parts_missing_is_shown_all_the_same(
     serving(listing(item))
     outcome = krsync("status")
     assert outcome.code == 0
-    assert len(outcome.out.splitlines()[1].split("\t")) == 8
+    assert len(outcome.out.splitlines()[1].split("\t")) == 9
 
 
 def test_what_others_wrote_can_not_move_the_cursor(krsync: Krsync, serving: Serving) -> None:
@@ -89,6 +92,91 @@ def test_nothing_is_green_while_it_is_stale(monkeypatch: pytest.MonkeyPatch, lev
     with terminal.capture() as capture:
         output.show_table(reading._COLUMNS, [reading._status_row(item)])
     assert ("\x1b[32mon_track" in capture.get()) is is_green
+
+
+@pytest.mark.parametrize(
+    ("more", "note"),
+    [
+        ({"value": None, "status": "unknown", "reason": "3 of at least 5 samples"}, "3 of at least 5 samples"),
+        ({"projected_value": "1234.5678"}, "projected 1234.57"),
+        (
+            {"forecast": {"value_at_end": "5.9", "low": "4.8", "high": "7.4", "chance_of_target": 0.31}},
+            "forecast 5.9 (4.8 … 7.4), target 31 % likely",
+        ),
+        (
+            {"freshness": {"level": "stale", "age_seconds": 200_000, "reason": "the last read is older than 1d"}},
+            "nothing new for 2 d; the last read is older than 1d",
+        ),
+    ],
+)
+def test_status_notes_what_the_columns_leave_open(
+    krsync: Krsync, serving: Serving, more: dict[str, Any], note: str
+) -> None:
+    serving(listing(KEY_RESULT | more))
+    assert krsync("status").out.splitlines()[1].split("\t")[-1] == note
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("last week", "2026-11-15T09:30:00Z"),
+        ("3 days ago", "2026-11-19T09:30:00Z"),
+        ("12h", "2026-11-21T21:30:00Z"),
+        ("2w", "2026-11-08T09:30:00Z"),
+        ("last month", "2026-10-22T09:30:00Z"),
+        ("9 months ago", "2026-02-22T09:30:00Z"),
+        ("yesterday", "2026-11-20T23:00:00Z"),
+        ("Today", "2026-11-21T23:00:00Z"),
+        ("2026-11-15", "2026-11-14T23:00:00Z"),
+        ("2026-11-15T08:00:00Z", "2026-11-15T08:00:00Z"),
+        ("2026-11-15T08:00", "2026-11-15T07:00:00Z"),
+        ("41", "41"),
+    ],
+)
+def test_people_say_moments_in_words(said: str, moment: str) -> None:
+    now = datetime(2026, 11, 22, 10, 30, tzinfo=timezone(timedelta(hours=1)))
+    assert past_moment(said, now) == moment
+
+
+def test_the_last_day_of_a_longer_month_is_the_last_of_a_shorter_one() -> None:
+    assert past_moment("last month", datetime(2026, 3, 31, tzinfo=UTC)) == "2026-02-28T00:00:00Z"
+    assert past_moment("1 month", datetime(2026, 1, 31, tzinfo=UTC)) == "2025-12-31T00:00:00Z"
+
+
+@pytest.mark.parametrize("said", ["", "soon", "last", "2026-02-30", "3 fortnights", "-1d", "9" * 5 + "d"])
+def test_what_is_no_moment_is_refused(krsync: Krsync, serving: Serving, said: str) -> None:
+    serving(listing())
+    outcome = krsync("explain", "a/b", "--since", said)
+    assert (outcome.code, outcome.out) == (2, "")
+
+
+def test_explain_asks_since_when(krsync: Krsync, serving: Serving) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["since"])
+        return httpx.Response(200, json=explanation())
+
+    serving(answer)
+    assert krsync("explain", "a/b", "--since", "2026-11-15T08:00:00Z").code == 0
+    assert krsync("explain", "a/b", "--since", "17").code == 0
+    assert asked == ["2026-11-15T08:00:00Z", "17"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("8.743902439024390243902439024", "8.74"),
+        ("-0.000123456", "-0.00012"),
+        ("0.025", "0.025"),
+        ("120", "120"),
+        ("1.5", "1.5"),
+        ("0.000", "0"),
+        ("n/a", "n/a"),
+    ],
+)
+def test_numbers_are_rounded_for_people(number: str, shown: str) -> None:
+    assert rounded(number) == shown
 
 
 def test_watching_needs_a_terminal(krsync: Krsync, serving: Serving) -> None:
@@ -121,7 +209,14 @@ def explanation() -> dict[str, Any]:
         "included": [record | {"label": f"ONB-{n}", "value": "8.5"} for n in range(25)],
         "excluded": [record | {"label": "ONB-99", "reason": "not finished"}],
         "delta": {"since": "2026-11-21T00:00:00Z", "value_before": "9", "value_now": "8.7",
-                  "entered": [record], "left": [], "changed": []},
+                  "progress_before": 0.6, "rule_changed": False,
+                  "causes": [
+                      {"cause": "late_data", "contribution": "-0.5", "value_after": "8.5", "count": 1,
+                       "records": [{"change": "changed", "label": "ONB-1", "at": record["at"],
+                                    "value_before": "9.125", "value_now": "8.62512345"}]},
+                      {"cause": "entered", "contribution": "0.2", "value_after": "8.7", "count": 7,
+                       "records": [{"change": "entered", "label": f"ONB-{n}", "value_before": None,
+                                    "value_now": "8.25"} for n in range(7)]}]},
     }  # fmt: skip
 
 
@@ -137,13 +232,17 @@ def test_explain_takes_the_number_apart(krsync: Krsync, serving: Serving) -> Non
     for line in (
         "Value:           8.7 business_days",
         "Progress:        63 %",
-        "Revision:        3, token:ci, since 2026-10-01T00:00:00Z",
+        "Revision:        3, token:ci, since 2026-10-01 00:00Z",
         "Value:           avg 8.7 over 25 in, 1 out (not finished: 1)",
         "Included: 25, the first 20",
         "Left out: 1",
-        "ONB-99\t2026-11-02T10:00:00Z\tnot finished\thttps://j/ONB-1",
-        "Since 2026-11-21T00:00:00Z: 9 → 8.7",
-        "entered\tONB-1\t–",
+        "ONB-99\t2026-11-02 10:00Z\tnot finished\thttps://j/ONB-1",
+        "Since 2026-11-21 00:00Z: 9 → 8.7 business_days, from 60 % of the way",
+        "late data\t-0.5\t8.5\t1 record",
+        "entered\t+0.2\t8.7\t7 records",
+        "late data: changed\tONB-1\t9.12\t8.63\t2026-11-02 10:00Z",
+        "entered\tONB-4\t–\t8.25\t–",
+        "entered\t… and 2 more\t\t\t",
     ):
         assert line in outcome.out.splitlines()
 
