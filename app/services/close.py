@@ -268,9 +268,21 @@ def _objective(
 
 def seal_digest(sealed: Sequence[SealedKeyResult], objectives: Sequence[Any]) -> str:
     """The digest over all that a close sealed: views, evidence and recommended grades, and the objectives."""
-    return _digest([[[row.view, row.evidence, row.recommended] for row in sealed], list(objectives)])
+    every = sorted(sealed, key=lambda row: row.key_result_id)
+    return _digest([[[row.view, row.evidence, row.recommended] for row in every], list(objectives)])
 
 
 def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """A JSON value whose numbers are texts: the same before it is stored, as floats, and after, as decimals."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float | Decimal):
+        return format(Decimal(str(value)).normalize(), "f")
+    return value
