@@ -256,7 +256,7 @@ def test_explain_says_on_which_side_of_a_ratio_a_record_is(krsync: Krsync, servi
 
 def test_explain_shows_every_record_when_asked(krsync: Krsync, serving: Serving) -> None:
     serving(lambda request: httpx.Response(200, json=explanation()))
-    assert krsync("explain", "a/b", "--all").out.count("\t8.5\t") == 25
+    assert krsync("explain", "a/b", "--all").out.count("\t8.5\thttps:") == 25
 
 
 def test_explain_names_states_and_says_what_is_still_open(krsync: Krsync, serving: Serving) -> None:
