@@ -1,7 +1,8 @@
 """Who may do what: the token of a request, its scope and its team.
 
 A token for one team reaches that team only, for reading too: routes with a `{team}` refuse another one, lists are
-narrowed to its own. Reads by a token for every team are organisation-wide.
+narrowed to its own. Reads by a token for every team are organisation-wide, but for private teams: those are not there
+(404, and in no list) for any token but their own and an admin's of every team.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
 from app.api.context import Context
-from app.errors import Forbidden, Unauthenticated
+from app.errors import Forbidden, NotFound, Unauthenticated
 from app.services.tokens import Principal, Scope, authenticate
 
 _documented = HTTPBearer(auto_error=False, scheme_name="token", description="An API token: `okr_…`.")
@@ -36,6 +37,8 @@ def require(*scopes: Scope) -> Callable[[Request, Principal], Awaitable[Principa
             raise Forbidden(f"It needs the scope {' or '.join(scopes)}.")
         team = request.path_params.get("team")
         if team is not None:
+            if request.method in ("GET", "HEAD") and team in principal.hidden:
+                raise NotFound
             see(principal, team)
         return principal
 
@@ -44,7 +47,7 @@ def require(*scopes: Scope) -> Callable[[Request, Principal], Awaitable[Principa
 
 def see(principal: Principal, team: str) -> None:
     """Forbidden where the team is beyond the principal's reach; existing or not makes no difference."""
-    if not principal.may_see(team):
+    if not principal.reaches(team):
         raise Forbidden("This token is for another team.")
 
 
@@ -56,6 +59,12 @@ def narrowed(principal: Principal, team: str | None) -> str | None:
     return team
 
 
+def hidden(principal: Annotated[Principal, Depends(authenticated)]) -> frozenset[str]:
+    """A dependency: the private teams of which a list is to show nothing."""
+    return principal.hidden
+
+
+Hidden = Annotated[frozenset[str], Depends(hidden)]
 Reader = Annotated[Principal, Depends(require("read"))]
 Writer = Annotated[Principal, Depends(require("write"))]
 Asserter = Annotated[Principal, Depends(require("write", "ingest"))]

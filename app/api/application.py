@@ -1,5 +1,6 @@
 """The API as one ASGI application: webhooks first, routes second, both ending in problem+json."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -16,9 +17,15 @@ from app.api.body import field_errors
 from app.api.context import ApiContext
 from app.api.front import Front
 from app.api.hooks import PREFIX, HookDoor, Hooks
+from app.api.live import PATH as LIVE_PATH
+from app.api.live import Live, LiveDoor
 from app.api.parameters import strict_query
 from app.api.problem import MEDIA_TYPE, plain_error, problem_body
+from app.api.reason import take_reason
 from app.api.routes import (
+    alignment,
+    audit,
+    check_ins,
     connections,
     cycles,
     datasets,
@@ -35,6 +42,7 @@ from app.errors import AppError, FieldError, InvalidInput
 from app.services.apply import InvalidTeamFile
 from app.services.hook_directory import HookDirectory
 from app.services.ingest import DeliveryWriter
+from app.services.live import LiveHub
 from app.services.team_file import pointer
 from app.telemetry import Telemetry
 
@@ -48,16 +56,21 @@ OpenContext = Callable[[], AbstractAsyncContextManager[ApiContext]]
 
 
 class Api:
-    """The whole application. `routes` is the part that FastAPI serves."""
+    """The whole application. `routes` is the part that FastAPI serves; `install_pages` puts the dashboard into it."""
 
-    def __init__(self, open_context: OpenContext) -> None:
+    def __init__(self, open_context: OpenContext, install_pages: Callable[[FastAPI], None] | None = None) -> None:
         self.telemetry = Telemetry()
         self.hooks = Hooks(self.telemetry)
+        self.live = Live(self.telemetry)
         self.routes = self._routes(open_context)
+        if install_pages is not None:
+            install_pages(self.routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self.hooks(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == LIVE_PATH:
+            await self.live(scope, receive, send)
         else:
             await self.routes(scope, receive, send)
 
@@ -71,11 +84,18 @@ class Api:
             async with open_context() as context:
                 writer = DeliveryWriter(context.services.database)
                 app.state.context = context
+                hub = LiveHub(context.services)
+                self.live.door = LiveDoor(context.services.database, hub)
+                following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
                 self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer)
                 try:
                     yield
                 finally:
                     self.hooks.door = None
+                    self.live.door = None
+                    for task in following:
+                        task.cancel()
+                    await asyncio.gather(*following, return_exceptions=True)
                     await writer.close()
 
         app = FastAPI(
@@ -92,9 +112,23 @@ class Api:
         app.state.telemetry = self.telemetry
         # Within the framework's own last resort, which would answer a crash before we see it.
         app.add_middleware(Front, telemetry=self.telemetry)
-        guards = [Depends(authenticated), Depends(strict_query)]
+        guards = [Depends(authenticated), Depends(strict_query), Depends(take_reason)]
         v1 = APIRouter(prefix="/v1", dependencies=guards)
-        for module in (key_results, objectives, cycles, organisation, teams, metrics, milestones, datasets, connections, tokens):
+        for module in (
+            key_results,
+            check_ins,
+            objectives,
+            alignment,
+            cycles,
+            organisation,
+            teams,
+            metrics,
+            milestones,
+            datasets,
+            connections,
+            tokens,
+            audit,
+        ):
             v1.include_router(module.router)
         app.include_router(v1)
         app.include_router(service.router, dependencies=[Depends(strict_query)])

@@ -2,6 +2,15 @@
 
 from typing import Any
 
+CHECK_IN: dict[str, Any] = {
+    "id": 91,
+    "at": "2026-11-20T08:12:00Z",
+    "author": "token:dana",
+    "note": "Two laptops came late",
+    "confidence": 0.6,
+    "blockers": ["Supplier"],
+    "value": None,
+}
 KEY_RESULT: dict[str, Any] = {
     "id": "operations/onboarding_time",
     "title": "Onboarding time",
@@ -32,8 +41,16 @@ KEY_RESULT: dict[str, Any] = {
             "value": "212",
             "baseline": "215",
             "holds": True,
+            "reason": None,
+            "since": None,
+            "value_then": None,
+            "worst_value": None,
         }
     ],
+    "forecast": {"value_at_end": "5.9", "low": "4.8", "high": "7.4", "chance_of_target": 0.31},
+    "forecast_reason": None,
+    "check_in": CHECK_IN,
+    "headline": {"word": "on_track", "tone": "good"},
     "source": {"connection": "operations/jira", "health": "ok", "reason": None, "link": None},
     "managed_by": "file",
     "version": 17,
@@ -48,7 +65,28 @@ OBJECTIVE: dict[str, Any] = {
     "focus": "process_efficiency",
     "owner": None,
     "supports": ["company/market_expansion"],
-    "roll_up": {"progress": 0.63, "status": "on_track", "coverage": 1.0},
+    "contributes_to": [{"objective": "company/market_expansion", "weight": "2"}],
+    "contributions": [],
+    "stand_alone": False,
+    "lifecycle": "active",
+    "lifecycle_reason": None,
+    "roll_up": {
+        "progress": 0.63,
+        "status": "on_track",
+        "coverage": 1.0,
+        "parts": [
+            {
+                "id": "operations/onboarding_time",
+                "kind": "key_result",
+                "weight": "1",
+                "share": 1.0,
+                "progress": 0.63,
+                "status": "on_track",
+                "coverage": 1.0,
+                "reason": None,
+            }
+        ],
+    },
     "key_result_ids": ["operations/onboarding_time"],
     "key_results": None,
     "managed_by": "file",

@@ -38,13 +38,13 @@ class _KeyResults(Collector):
         yield from (value, progress, fresh)
 
 
-async def key_result_gauges(context: ApiContext) -> bytes:
-    """The current key results as OpenMetrics text, without its end mark: more follows."""
+async def key_result_gauges(context: ApiContext, hidden: frozenset[str] = frozenset()) -> bytes:
+    """The current key results as OpenMetrics text, without its end mark: more follows. Nothing of `hidden` teams."""
     views: list[KeyResultView] = []
     place: tuple[str, str, str] | None = None
     async with context.services.database.reading() as session:
         while True:
-            query = KeyResultQuery(after=place, limit=_PAGE)
+            query = KeyResultQuery(after=place, limit=_PAGE, hidden=hidden)
             page, place = await list_key_results(session, query, now=context.clock())
             views += page
             if place is None:

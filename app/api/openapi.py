@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.problem import MEDIA_TYPE, Problem
+from app.api.reason import REASON
 from app.domain.language import NAME_PATTERN
 
 Responses = dict[int | str, dict[str, Any]]
@@ -125,6 +126,7 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
+            _add_reasons(document)
             document["paths"][HOOKS_PATH] = {"post": _HOOKS}
             _, schemas = models_json_schema([(model, "validation") for model in _models.values()], ref_template=_REF)
             components = document.setdefault("components", {}).setdefault("schemas", {})
@@ -134,3 +136,11 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_reasons(document: dict[str, Any]) -> None:
+    """Every operation that changes something takes the reason why."""
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            if method in ("post", "put", "patch", "delete"):
+                operation.setdefault("parameters", []).append(REASON)

@@ -1,5 +1,6 @@
 """The cycles that teams have objectives in, as readers get them: running, ended, closed, reopened."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +29,10 @@ async def list_cycles(
     cycle: str | None = None,
     after: tuple[str, str] | None = None,
     limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> tuple[list[TeamCycleView], tuple[str, str] | None]:
     """A page of cycles by (team, name), and the pair to go on after."""
-    found = await closes.team_cycles(session, team=team, cycle=cycle, after=after, limit=limit + 1)
+    found = await closes.team_cycles(session, team=team, cycle=cycle, after=after, limit=limit + 1, hidden=hidden)
     page = found[:limit]
     closed = await closes.closes_of(session, {item.team.id for item in page})
     views = [_view(item, closed.get((item.team.id, item.cycle)), now) for item in page]

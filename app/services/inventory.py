@@ -1,5 +1,7 @@
 """What is configured, as readers get it: teams, datasets, connections, runs."""
 
+from collections.abc import Collection
+
 from app.domain.language import CalendarSpec
 from app.services.definitions import team_timezone
 from app.services.sources import connection_health
@@ -28,9 +30,11 @@ def _team_view(team: Team) -> TeamView:
     )
 
 
-async def list_teams(session: Session, *, after: str = "", limit: int = 100) -> tuple[list[TeamView], str | None]:
+async def list_teams(
+    session: Session, *, after: str = "", limit: int = 100, hidden: Collection[str] = ()
+) -> tuple[list[TeamView], str | None]:
     """A page of teams by name, and the name to go on after."""
-    found = await organisation.list_teams(session, after=after, limit=limit + 1)
+    found = await organisation.list_teams(session, after=after, limit=limit + 1, hidden=hidden)
     return [_team_view(team) for team in found[:limit]], found[limit - 1].name if len(found) > limit else None
 
 
@@ -40,10 +44,16 @@ async def get_team(session: Session, name: str) -> TeamView | None:
 
 
 async def list_datasets(
-    session: Session, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 100
+    session: Session,
+    *,
+    team: str | None = None,
+    name: str | None = None,
+    after: int = 0,
+    limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> tuple[list[DatasetView], int | None]:
     """A page of datasets with how much each holds, and the id to go on after."""
-    found = await organisation.list_datasets(session, team=team, name=name, after=after, limit=limit + 1)
+    found = await organisation.list_datasets(session, team=team, name=name, after=after, limit=limit + 1, hidden=hidden)
     page = found[:limit]
     counts = await records.count_content(session, [dataset.id for dataset, _, _ in page])
     views = [
@@ -86,11 +96,17 @@ async def list_records(
 
 
 async def list_connections(
-    session: Session, *, takes_webhooks: frozenset[str], team: str | None = None, after: int = 0, limit: int = 100
+    session: Session,
+    *,
+    takes_webhooks: frozenset[str],
+    team: str | None = None,
+    after: int = 0,
+    limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> tuple[list[ConnectionView], int | None]:
     """A page of connections with their health, and the id to go on after. `takes_webhooks` names the connectors that
     have a hook address."""
-    found = await organisation.list_connections(session, team=team, after=after, limit=limit + 1)
+    found = await organisation.list_connections(session, team=team, after=after, limit=limit + 1, hidden=hidden)
     page = found[:limit]
     views = await _connection_views(session, page, takes_webhooks)
     return views, page[-1][0].id if len(found) > limit else None
@@ -141,10 +157,11 @@ async def list_runs(
     outcome: str | None = None,
     before: int | None = None,
     limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> tuple[list[RunView], int | None]:
     """A page of runs, newest first, and the id to go on before."""
     found = await plans.list_runs(
-        session, team=team, connection=connection, outcome=outcome, before=before, limit=limit + 1
+        session, team=team, connection=connection, outcome=outcome, before=before, limit=limit + 1, hidden=hidden
     )
     views = [
         RunView(

@@ -142,6 +142,7 @@ async def team_cycles(
     cycle: str | None = None,
     after: tuple[str, str] | None = None,
     limit: int = 1000,
+    hidden: Collection[str] = (),
 ) -> list[TeamCycle]:
     """The cycles that teams have objectives in, by (team, cycle)."""
     key_results = (
@@ -167,6 +168,8 @@ async def team_cycles(
         .order_by(col(Team.name), col(Objective.cycle))
         .limit(limit)
     )
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     if team is not None:
         query = query.where(col(Team.name) == team)
     if cycle is not None:

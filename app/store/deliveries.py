@@ -127,6 +127,7 @@ async def list_deliveries(
     delivery_id: int | None = None,
     before: int | None = None,
     limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> list[tuple[Delivery, str, int]]:
     """Deliveries newest first with `team/connection` and their size; bodies are not loaded."""
     query = (
@@ -140,6 +141,8 @@ async def list_deliveries(
         query = query.where(col(Team.name) == team)
     if connection is not None:
         query = query.where(col(Connection.name) == connection)
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     if delivery_id is not None:
         query = query.where(col(Delivery.id) == delivery_id)
     if before is not None:

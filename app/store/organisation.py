@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal, or_, select, tuple_, update
+from sqlalchemy import Text, func, literal, or_, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -58,9 +58,19 @@ async def create_team(session: AsyncSession, **values: Any) -> Team | None:
     return None if identity is None else await session.get(Team, identity)
 
 
-async def list_teams(session: AsyncSession, *, after: str = "", limit: int = 1000) -> list[Team]:
+async def list_teams(
+    session: AsyncSession, *, after: str = "", limit: int = 1000, hidden: Collection[str] = ()
+) -> list[Team]:
     query = select(Team).where(col(Team.name) > after).order_by(col(Team.name)).limit(limit)
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     return list(await session.scalars(query))
+
+
+async def private_teams(session: AsyncSession) -> set[str]:
+    """The names of teams that keep to themselves."""
+    query = select(col(Team.name), col(Team.spec)).where(type_coerce(col(Team.spec), Text).contains('"private"'))
+    return {name for name, spec in await session.execute(query) if spec.get("private")}
 
 
 async def load_team(session: AsyncSession, team: Team) -> TeamRows:
@@ -109,7 +119,12 @@ async def connections_by_id(session: AsyncSession, ids: Collection[int]) -> dict
 
 
 async def list_connections(
-    session: AsyncSession, *, team: str | None = None, after: int = 0, limit: int = 1000
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    after: int = 0,
+    limit: int = 1000,
+    hidden: Collection[str] = (),
 ) -> list[tuple[Connection, Team]]:
     query = (
         select(Connection, Team)
@@ -120,6 +135,8 @@ async def list_connections(
     )
     if team is not None:
         query = query.where(col(Team.name) == team)
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 
@@ -166,14 +183,20 @@ async def resume_connections(session: AsyncSession, connection_ids: Collection[i
     )
 
 
-async def event_datasets(session: AsyncSession, connection_ids: Collection[int]) -> list[Dataset]:
-    """The datasets that webhooks of these connections feed."""
-    query = select(Dataset).where(col(Dataset.connection_id).in_(connection_ids), col(Dataset.shape) == "events")
+async def fed_datasets(session: AsyncSession, connection_ids: Collection[int]) -> list[Dataset]:
+    """The datasets that webhooks of these connections feed, with events or with hints of what to read again."""
+    query = select(Dataset).where(col(Dataset.connection_id).in_(connection_ids))
     return list(await session.scalars(query.order_by(col(Dataset.id))))
 
 
 async def list_datasets(
-    session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 1000
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    name: str | None = None,
+    after: int = 0,
+    limit: int = 1000,
+    hidden: Collection[str] = (),
 ) -> list[tuple[Dataset, Team, Connection]]:
     query = (
         select(Dataset, Team, Connection)
@@ -187,6 +210,8 @@ async def list_datasets(
         query = query.where(col(Team.name) == team)
     if name is not None:
         query = query.where(col(Dataset.name) == name)
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     return [(row[0], row[1], row[2]) for row in await session.execute(query)]
 
 
@@ -341,11 +366,19 @@ async def with_revision(session: AsyncSession, item: RevisedMetric, revision: Me
 
 
 async def list_metric_ids(
-    session: AsyncSession, *, team: str | None = None, name: str | None = None, after: int = 0, limit: int = 1000
+    session: AsyncSession,
+    *,
+    team: str | None = None,
+    name: str | None = None,
+    after: int = 0,
+    limit: int = 1000,
+    hidden: Collection[str] = (),
 ) -> list[int]:
     query = select(col(Metric.id)).where(col(Metric.is_inline).is_(False), col(Metric.id) > after)
+    if team is not None or hidden:
+        query = query.join(Team, col(Team.id) == col(Metric.team_id)).where(col(Team.name).not_in(hidden))
     if team is not None:
-        query = query.join(Team, col(Team.id) == col(Metric.team_id)).where(col(Team.name) == team)
+        query = query.where(col(Team.name) == team)
     if name is not None:
         query = query.where(col(Metric.name) == name)
     return list(await session.scalars(query.order_by(col(Metric.id)).limit(limit)))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.access import Reader, Writer, narrowed
+from app.api.access import Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody, validated
 from app.api.context import ApiContext, Context
@@ -111,7 +111,7 @@ def _takes_webhooks(context: ApiContext) -> frozenset[str]:
     responses={200: shows(page(CONNECTION)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[TeamPageQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[TeamPageQuery, Query()]
 ) -> Response:
     """Each with its health. Secrets appear as references only."""
     async with context.services.database.reading() as session:
@@ -121,6 +121,7 @@ async def get_list(
             team=narrowed(principal, query.team),
             after=decode_id("connections", query.after) or 0,
             limit=query.limit,
+            hidden=hidden,
         )
     cursor = None if following is None else encode_cursor("connections", following)
     return answer(request, Items[ConnectionView](items=items, next=cursor))
@@ -301,7 +302,7 @@ def _connector_view(connector: Connector) -> ConnectorView:
     responses={200: shows(page(RUN)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_runs(
-    request: Request, context: Context, principal: Reader, query: Annotated[RunsQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[RunsQuery, Query()]
 ) -> Response:
     """Pulls, newest first: when, how long, how many calls and records, and what went wrong."""
     async with context.services.database.reading() as session:
@@ -312,6 +313,7 @@ async def get_runs(
             outcome=query.outcome,
             before=decode_id("runs", query.after),
             limit=query.limit,
+            hidden=hidden,
         )
     cursor = None if following is None else encode_cursor("runs", following)
     return answer(request, Items[RunView](items=items, next=cursor))
@@ -325,7 +327,7 @@ async def get_runs(
     responses={200: shows(page(DELIVERY)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_deliveries(
-    request: Request, context: Context, principal: Reader, query: Annotated[DeliveriesQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[DeliveriesQuery, Query()]
 ) -> Response:
     """Received webhooks, newest first, with what became of each; `outcome=dead` lists the dead letters."""
     async with context.services.database.reading() as session:
@@ -336,6 +338,7 @@ async def get_deliveries(
             outcome=query.outcome,
             before=decode_id("deliveries", query.after),
             limit=query.limit + 1,
+            hidden=hidden,
         )
     cursor = encode_cursor("deliveries", found[query.limit - 1].id) if len(found) > query.limit else None
     return answer(request, Items[DeliveryView](items=found[: query.limit], next=cursor))
@@ -358,7 +361,7 @@ async def post_replay(request: Request, context: Context, principal: Writer, id:
 
     async def act() -> Response:
         async with context.services.database.reading() as session:
-            seen = await delivery_views(session, team=principal.team, delivery_id=id, limit=1)
+            seen = await delivery_views(session, team=principal.team, delivery_id=id, limit=1, hidden=principal.hidden)
         view = await replay(context.services, id, principal.actor) if seen else None
         if view is None:
             raise NotFound

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field, StrictBool
 
-from app.api.access import Admin, Reader, Writer, narrowed
+from app.api.access import Admin, Hidden, Reader, Writer, narrowed
 from app.api.answers import Items, answer, result
 from app.api.body import JsonBody, raw_body, validated
 from app.api.context import Context
@@ -124,7 +124,7 @@ class Grading(Model):
     responses={200: shows(page(_CYCLE)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[CyclesQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[CyclesQuery, Query()]
 ) -> Response:
     """Every cycle that a team has objectives in, by team and name, and where it stands."""
     place = None if query.after is None else decode_cursor("cycles", query.after, str, str)
@@ -136,6 +136,7 @@ async def get_list(
             cycle=query.cycle,
             after=None if place is None else (str(place[0]), str(place[1])),
             limit=query.limit,
+            hidden=hidden,
         )
     cursor = None if following is None else encode_cursor("cycles", *following)
     return answer(request, Items[TeamCycleView](items=items, next=cursor))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.access import Reader, Writer, narrowed
+from app.api.access import Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
     responses={200: shows(page(DATASET)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[TeamPageQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[TeamPageQuery, Query()]
 ) -> Response:
     """Each with how many records it holds."""
     async with context.services.database.reading() as session:
@@ -37,6 +37,7 @@ async def get_list(
             team=narrowed(principal, query.team),
             after=decode_id("datasets", query.after) or 0,
             limit=query.limit,
+            hidden=hidden,
         )
     cursor = None if following is None else encode_cursor("datasets", following)
     return answer(request, Items[DatasetView](items=items, next=cursor))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from app.api.access import Reader, Writer, narrowed
+from app.api.access import Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
@@ -109,12 +109,12 @@ class ExplainQuery(OneQuery):
     responses={200: shows(page(KEY_RESULT)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[ListQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[ListQuery, Query()]
 ) -> Response:
     """Each with its judgement at this moment, by team and name."""
     place = None if query.after is None else decode_cursor("key_results", query.after, str, str, str)
     given = query.model_dump(exclude={"after", "team"})
-    wanted = KeyResultQuery(**given, team=narrowed(principal, query.team))
+    wanted = KeyResultQuery(**given, team=narrowed(principal, query.team), hidden=hidden)
     if place is not None:
         wanted = replace(wanted, after=(str(place[0]), str(place[1]), str(place[2])))
     now = context.clock()

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
-from app.api.access import Asserter, Reader, Writer, narrowed
+from app.api.access import Asserter, Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody, validated
 from app.api.context import Context
@@ -49,7 +49,7 @@ class Refresh(BaseModel):
     responses={200: shows(page(METRIC)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[TeamPageQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[TeamPageQuery, Query()]
 ) -> Response:
     """Named metrics with their current values; those written into a key result are not among them."""
     async with context.services.database.reading() as session:
@@ -59,6 +59,7 @@ async def get_list(
             team=narrowed(principal, query.team),
             after=decode_id("metrics", query.after) or 0,
             limit=query.limit,
+            hidden=hidden,
         )
     cursor = None if following is None else encode_cursor("metrics", following)
     return answer(request, Items[MetricView](items=items, next=cursor))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from app.api.access import Reader, Writer, narrowed
+from app.api.access import Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
@@ -33,8 +33,9 @@ class ListQuery(TeamPageQuery):
 
 
 class OneQuery(StrictQuery):
-    """How much of it."""
+    """Which instance, and how much of it."""
 
+    cycle: Annotated[CycleText | None, Field(description="That cycle's instance, instead of the current one.")] = None
     expand: Expand = None
 
 
@@ -45,7 +46,7 @@ class OneQuery(StrictQuery):
     responses={200: shows(page(OBJECTIVE)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[ListQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[ListQuery, Query()]
 ) -> Response:
     """Each with its roll-up: the weighted progress, the worst status, and how much of the weight is known."""
     async with context.services.database.reading() as session:
@@ -57,6 +58,7 @@ async def get_list(
             expand=query.expand is not None,
             after=decode_id("objectives", query.after) or 0,
             limit=query.limit,
+            hidden=hidden,
         )
     cursor = None if following is None else encode_cursor("objectives", following)
     return answer(request, Items[ObjectiveView](items=items, next=cursor))
@@ -72,13 +74,22 @@ async def get_one(
     request: Request,
     context: Context,
     principal: Reader,
+    hidden: Hidden,
     team: TeamName,
     name: ObjectName,
     query: Annotated[OneQuery, Query()],
 ) -> Response:
-    """One, with its roll-up."""
+    """One, with its roll-up: the parts of each key result and of each objective that contributes."""
     async with context.services.database.reading() as session:
-        view = await get_objective(session, team, name, now=context.clock(), expand=query.expand is not None)
+        view = await get_objective(
+            session,
+            team,
+            name,
+            now=context.clock(),
+            cycle=query.cycle,
+            expand=query.expand is not None,
+            hidden=hidden,
+        )
     if view is None:
         raise NotFound
     return answer(request, view, version=view.version)

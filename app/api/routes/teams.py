@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from app.api.access import Reader, Writer
+from app.api.access import Hidden, Reader, Writer
 from app.api.answers import Items, answer, answer_bytes, result
 from app.api.body import YAML_TYPES, DocumentBody, raw_body
 from app.api.context import Context
@@ -39,7 +39,7 @@ class ApplyQuery(StrictQuery):
     responses={200: shows(page(TEAM)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, query: Annotated[PageQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[PageQuery, Query()]
 ) -> Response:
     """By name. A token for one team sees that team."""
     place = "" if query.after is None else str(decode_cursor("teams", query.after, str)[0])
@@ -47,7 +47,7 @@ async def get_list(
         if principal.team is not None:
             own = await get_team(session, principal.team)
             return answer(request, Items[TeamView](items=[own] if own is not None and own.id > place else []))
-        items, following = await list_teams(session, after=place, limit=query.limit)
+        items, following = await list_teams(session, after=place, limit=query.limit, hidden=hidden)
     cursor = None if following is None else encode_cursor("teams", following)
     return answer(request, Items[TeamView](items=items, next=cursor))
 

@@ -1,4 +1,4 @@
-"""API tokens and the audit log."""
+"""API tokens."""
 
 from typing import Annotated, Any
 
@@ -7,17 +7,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.access import Admin, narrowed
+from app.api.access import Admin
 from app.api.answers import Items, answer, result
 from app.api.body import JsonBody, NoBody, raw_body, validated
 from app.api.context import Context
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
-from app.api.parameters import IdPath, NameText, PageQuery, TeamPageQuery, Words
+from app.api.parameters import IdPath, NameText, PageQuery, Words
 from app.domain.language import Model
-from app.services.audit import list_audit
 from app.services.tokens import SCOPES, Scope, create_token, list_tokens, revoke_token
-from app.services.views import AuditView, TokenView
+from app.services.views import TokenView
 
 router = APIRouter(tags=["tokens"])
 
@@ -28,16 +27,6 @@ _TOKEN = {
     "team": None,
     "created_at": "2026-11-22T09:30:00Z",
     "revoked_at": None,
-}
-_ENTRY = {
-    "id": 311,
-    "at": "2026-11-22T09:30:00Z",
-    "actor": "token:dana",
-    "action": "update",
-    "kind": "metric",
-    "object": "operations/onboarding_days",
-    "before": {"min_samples": 3},
-    "after": {"min_samples": 5},
 }
 _NEW = {"name": "grafana", "scopes": ["read"], "team": None}
 
@@ -61,12 +50,6 @@ class CreatedToken(TokenView):
     """A token with its text, which is shown this once: null where a repeated request is answered again."""
 
     token: str | None
-
-
-class AuditQuery(TeamPageQuery):
-    """A page of the audit log."""
-
-    kind: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
 
 
 @router.get(
@@ -130,24 +113,3 @@ async def delete_token(id: IdPath, context: Context, principal: Admin, body: NoB
     """Needs `admin`. Revoking it again changes nothing."""
     await revoke_token(context.services.database, id, principal=principal, now=context.clock())
     return Response(status_code=204)
-
-
-@router.get(
-    "/audit",
-    tags=["audit"],
-    summary="Read who changed what",
-    response_model=Items[AuditView],
-    responses={200: shows({"items": [_ENTRY], "next": None}), **errors()},
-)
-async def get_audit(
-    request: Request, context: Context, principal: Admin, query: Annotated[AuditQuery, Query()]
-) -> Response:
-    """Newest first. Needs `admin`; a team's admin sees its team's entries."""
-    items, following = await list_audit(
-        context.services.database,
-        team=narrowed(principal, query.team),
-        kind=query.kind,
-        after=query.after,
-        limit=query.limit,
-    )
-    return answer(request, Items[AuditView](items=items, next=following))

@@ -1,5 +1,6 @@
 """Metrics as readers get them."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from app.domain.language import MetricSpec
@@ -22,9 +23,10 @@ async def list_metrics(
     name: str | None = None,
     after: int = 0,
     limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> tuple[list[MetricView], int | None]:
     """A page of metrics and the id to go on after (None: this was the last)."""
-    ids = await organisation.list_metric_ids(session, team=team, name=name, after=after, limit=limit + 1)
+    ids = await organisation.list_metric_ids(session, team=team, name=name, after=after, limit=limit + 1, hidden=hidden)
     page, more = ids[:limit], len(ids) > limit
     current = await organisation.revised_metrics(session, page)
     building = await organisation.revised_metrics(session, page, building=True)

@@ -44,7 +44,14 @@ from app.services.views.objectives import (
     PartView,
     RollUpView,
 )
-from app.services.views.organisation import AuditView, MovedCycleView, OrganisationPlanView, OrganisationView, TeamView, TokenView
+from app.services.views.organisation import (
+    AuditView,
+    MovedCycleView,
+    OrganisationPlanView,
+    OrganisationView,
+    TeamView,
+    TokenView,
+)
 from app.services.views.plans import ChangeView, KeyResultEffect, PlanView, WarningView
 from app.services.views.shared import (
     CycleState,
@@ -59,9 +66,6 @@ from app.services.views.shared import (
 from app.services.views.sources import ConnectionView, DatasetView, DeliveryView, IntakeView, RecordView, RunView
 
 __all__ = [
-    "MovedCycleView",
-    "OrganisationPlanView",
-    "OrganisationView",
     "AlignmentEdgeView",
     "AlignmentView",
     "AuditView",
@@ -99,8 +103,11 @@ __all__ = [
     "KeyResultView",
     "MetricReference",
     "MetricView",
+    "MovedCycleView",
     "ObjectiveNodeView",
     "ObjectiveView",
+    "OrganisationPlanView",
+    "OrganisationView",
     "OverrideView",
     "PartView",
     "PlanView",

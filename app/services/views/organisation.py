@@ -69,3 +69,4 @@ class AuditView(View):
     object: str
     before: Any
     after: Any
+    reason: str | None = None
