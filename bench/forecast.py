@@ -84,7 +84,7 @@ async def run(arguments: argparse.Namespace) -> None:
         recorded = [*helpdesk(arguments.data), *issues(arguments.data)]
     spent: list[float] = []
     scores = {
-        f"{metric.source}: {metric.name}": _scored(metric, arguments.part, arguments.days, spent) for metric in recorded
+        f"{metric.source}: {metric.name}": scored(metric, arguments.part, arguments.days, spent) for metric in recorded
     }
     print(f"{arguments.part}, {arguments.days} days of history; {machine()}\n")
     header = ["", "forecasts", "in the 80 % interval", "loss / last", "loss / linear", "error / last", "error / linear"]
@@ -100,7 +100,8 @@ async def run(arguments: argparse.Namespace) -> None:
         print(f"\nmedian {statistics.median(spent):.2f} ms a forecast, 90th percentile {_p90(spent):.2f} ms")
 
 
-def _scored(metric: Recorded, part: str, days: int, spent: list[float]) -> Score:
+def scored(metric: Recorded, part: str, days: int, spent: list[float] | None = None) -> Score:
+    """What the forecasts of a metric come to in a part of the time; the ms that each took are appended to `spent`."""
     score = Score()
     for case in _cases(metric, part):
         history = metric.history((case.now - timedelta(days=days)).date(), case.now)
@@ -111,7 +112,8 @@ def _scored(metric: Recorded, part: str, days: int, spent: list[float]) -> Score
         found = forecast(history, now=case.now, end=case.end, shape=metric.shape, must=must)
         if not isinstance(found, Forecast):
             continue
-        spent.append((time.perf_counter() - before) * 1000)
+        if spent is not None:
+            spent.append((time.perf_counter() - before) * 1000)
         low, middle, high = float(found.low), float(found.value_at_end), float(found.high)
         score.given += 1
         score.inside += low <= case.truth <= high
@@ -168,7 +170,7 @@ def _together(name: str, scores: Sequence[Score]) -> list[str]:
     )
     covered = f"{100 * sum(score.inside for score in scores) / given:.0f} %" if given else "–"
     asked = sum(score.asked for score in scores)
-    return [f"**{name}**", f"{given}/{asked}", covered, *_ratios([_geometric_mean(some) for some in ratios if some])]
+    return [f"**{name}**", f"{given}/{asked}", covered, *_ratios([geometric_mean(some) for some in ratios if some])]
 
 
 def _chances(scores: Iterable[Score]) -> str:
@@ -186,7 +188,7 @@ def _ratios(numbers: Sequence[float]) -> list[str]:
     return [f"{number:.2f}" for number in numbers] or ["–", "–"]
 
 
-def _geometric_mean(numbers: Sequence[float]) -> float:
+def geometric_mean(numbers: Sequence[float]) -> float:
     return math.exp(sum(math.log(max(number, 1e-9)) for number in numbers) / len(numbers))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice, pairwise
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ FEWEST_DAYS = 21
 FEWEST_STEPS = 8
 FEWEST_CHANGES = 3
 MOST_DAYS = 365
+MOST_DAYS_OF_STEPS = 3650
 FARTHEST = 4
 """How many times the length of its history a forecast may reach ahead."""
 
@@ -123,14 +125,15 @@ def _resets(
 def evenly_spaced(known: History, *, now: datetime, end: datetime, shape: Shape) -> Series | NotEnough:
     """The history up to now at even spacing; where it is too short, too still or too far from the end, why."""
     moments = [at for at, _ in known]
-    edges = _edges(max(moments[0], now - MOST_DAYS * DAY), now, shape)
+    most = MOST_DAYS if shape.steps is None else MOST_DAYS_OF_STEPS
+    edges = _edges(max(moments[0], now - most * DAY), now, shape)
     days = (now - moments[0]) // DAY
     fewest, unit = (FEWEST_DAYS, "days") if shape.steps is None else (FEWEST_STEPS, "steps")
     if len(edges) < fewest:
         return NotEnough(f"{len(edges)} {unit} of history: at least {fewest} are needed", "short_history")
-    values = [float(value) for _, value in known]
-    used = max(bisect_left(moments, edges[0]) - 1, 0)
-    changes = sum(1 for before, after in zip(values[used:], values[used + 1 :], strict=False) if before != after)
+    used = known[max(bisect_left(moments, edges[0]) - 1, 0) :]
+    moves = (1 for before, after in pairwise(used) if before[1] != after[1])
+    changes = sum(islice(moves, FEWEST_CHANGES))
     if changes < FEWEST_CHANGES:
         return NotEnough(f"the value has moved {changes} times in {days} days: too few to learn from", "few_changes")
     resets = sorted(shape.resets)
@@ -138,10 +141,8 @@ def evenly_spaced(known: History, *, now: datetime, end: datetime, shape: Shape)
     ahead, weekdays_ahead = _ahead(coming[-1] if coming else now, end, shape)
     if sum(ahead) > FARTHEST * len(edges):
         return NotEnough(f"{len(edges)} {unit} of history are too few to look {sum(ahead):.0f} ahead", "too_far")
-    base, numbers = values[-1], []
-    for edge in edges:
-        index = max(bisect_left(moments, edge) - 1, 0)
-        numbers.append(values[index])
+    base = float(known[-1][1])
+    numbers = [float(known[max(bisect_left(moments, edge) - 1, 0)][1]) for edge in edges]
     if shape.is_cumulative:
         past = resets[: bisect_right(resets, now)]
         numbers = _accumulated(numbers, edges, past, moments, never_falls=shape.never_falls)
@@ -154,7 +155,7 @@ def evenly_spaced(known: History, *, now: datetime, end: datetime, shape: Shape)
         weekdays=[local_day(edge - DAY / 2, shape.zone).weekday() for edge in edges] if shape.steps is None else [],
         weekdays_ahead=weekdays_ahead,
         phases=_phases(edges, resets) if resets and not shape.is_cumulative else [],
-        days=min(days, MOST_DAYS),
+        days=min(days, most),
     )
 
 

@@ -112,6 +112,16 @@ def test_steps_move_a_step_at_a_time() -> None:
     assert nothing_left.method == "its last value: no step is left"
 
 
+def test_quarters_are_steps_too() -> None:
+    quarters = [
+        (datetime(2023 + quarter // 4, quarter % 4 * 3 + 1, 1, 6, tzinfo=UTC), D(100 + 5 * quarter))
+        for quarter in range(16)
+    ]
+    found = foretold(quarters, Shape(steps=Pace(steps="quarter")), end=datetime(2027, 3, 1, tzinfo=UTC))
+    assert abs(found.value_at_end - 180) <= 1
+    assert found.days > 1000
+
+
 def test_a_percent_stays_within_its_bounds() -> None:
     wobble = noise(5)
     found = foretold(daily(lambda day: min(100, 99 + wobble(day))), PERCENT, parse_bound(">= 99.9"))
