@@ -26,8 +26,10 @@ from app.services.input_graph import input_graph
 from app.services.plans import UNUSED, plan_pulls
 from app.services.reconcile import Reconciled, reconcile
 from app.services.renames import Rename, rename
+from app.services.stored_lint import lint_stored
 from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_team_file, pointer
 from app.services.team_file.problems import InvalidTeamFile as InvalidTeamFile
+from app.services.team_file.silences import settle
 from app.services.views import PlanView, WarningView
 from app.store import inputs, organisation, organisation_settings, pulls
 from app.store.database import Session
@@ -362,6 +364,19 @@ async def _apply(
     frozen = await freeze_due(session, now=now, team_id=done.team.id)
     after = await planning.shown(session, file.team, now=now)
     baselines = await planning.baselines(session, done.team, frozen)
+    stored = checked.silenced
+    if touch is None:
+        found = await lint_stored(
+            session,
+            done.team,
+            file,
+            connectors=services.connectors,
+            pulled=pulled,
+            shown_now=after,
+            changes=done.changes,
+            now=now,
+        )
+        stored = settle(file, [*checked.silenced, *found], "service")
     log.info("team.planned" if is_plan else "team.applied", team=file.team, actor=actor, changes=len(done.changes))
     return PlanView(
         team=file.team,
@@ -376,7 +391,9 @@ async def _apply(
         baselines=baselines,
         baselines_to_freeze=sorted({one.key_result for one in baselines if one.value is None}),
         warnings=[
-            WarningView(pointer=pointer(warning.path), code=warning.code, detail=warning.message)
-            for warning in checked.warnings
+            WarningView(
+                pointer=pointer(warning.path), code=warning.code, detail=warning.message, silenced=warning.silenced
+            )
+            for warning in (*checked.warnings, *stored)
         ],
     )

@@ -197,7 +197,7 @@ def _record(moved: Moved, rule: Definition, unknown: str | None) -> PlannedRecor
 
 def requests_moved(before: Mapping[str, Pull], after: Mapping[str, Pull]) -> list[RequestsEffect]:
     """The connections that are asked more or less often, in requests an hour."""
-    old, new = _per_hour(before), _per_hour(after)
+    old, new = connections_per_hour(before), connections_per_hour(after)
     found = [
         RequestsEffect(
             connection=name,
@@ -209,7 +209,8 @@ def requests_moved(before: Mapping[str, Pull], after: Mapping[str, Pull]) -> lis
     return [one for one in found if one.per_hour_before != one.per_hour_after]
 
 
-def _per_hour(plans: Mapping[str, Pull]) -> dict[str, Fraction]:
+def connections_per_hour(plans: Mapping[str, Pull]) -> dict[str, Fraction]:
+    """Requests an hour by connection, as `team/name`."""
     sums: dict[str, Fraction] = {}
     for plan in plans.values():
         sums[plan.connection] = sums.get(plan.connection, Fraction(0)) + plan.per_hour

@@ -34,7 +34,8 @@ _RULES = (
     LintRule("unused_metric", "no key result, guardrail or formula reads a metric", "service"),
     LintRule("unused_dataset", "no metric reads a dataset"),
     LintRule("unused_connection", "no dataset and no query uses a connection"),
-    LintRule("unknown_name", "something of another team is not there yet"),
+    LintRule("unknown_name", "something of another team is not there yet", "service"),
+    LintRule("not_applicable", "a bound to hold is given a pace, which says nothing about it"),
     LintRule("hook_address", "a connection is renamed, and with it the address that its webhooks go to", "service"),
 )
 RULES = {rule.code: rule for rule in _RULES}
