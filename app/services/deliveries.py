@@ -6,7 +6,7 @@ many workers it is tried, and a worker that dies in the middle has done nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -21,8 +21,9 @@ from app.domain.records import Event as DomainEvent
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.evaluate import evaluate, extract
+from app.services.told import Told, follow, outcome_of
 from app.services.views import DeliveryView, IntakeView
-from app.store import audit, deliveries, organisation, plans, records
+from app.store import audit, deliveries, organisation, records
 from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Delivery
 from connectors.boundary import check_parsed
@@ -52,25 +53,25 @@ async def apply_pending(services: Services, *, limit: int = BATCH) -> int:
         batch = await _load(session, limit)
     if batch is None:
         return 0
-    outcomes, hints = _judge_all(services, batch)
+    outcomes, told = _judge_all(services, batch)
     try:
         async with services.database.writing() as session:
-            await _write(session, batch.waiting, outcomes, hints, services.clock())
+            await _write(session, batch.waiting, outcomes, told, services.clock())
     except Exception as error:
         if is_unavailable(error):
             raise
         log.exception("deliveries.batch_failed", count=len(batch.waiting))
         for delivery in batch.waiting:
-            await _write_alone(services, delivery, outcomes, hints)
+            await _write_alone(services, delivery, outcomes, told)
     return len(batch.waiting)
 
 
-async def _write_alone(services: Services, delivery: Delivery, outcomes: list[_Outcome], hints: set[int]) -> None:
+async def _write_alone(services: Services, delivery: Delivery, outcomes: list[_Outcome], told: list[Told]) -> None:
     """One delivery that can not be written must not hold up the others: it is dead for the datasets it feeds."""
     mine = [outcome for outcome in outcomes if outcome.delivery_id == delivery.id]
     try:
         async with services.database.writing() as session:
-            await _write(session, [delivery], mine, hints, services.clock())
+            await _write(session, [delivery], mine, told, services.clock())
     except Exception as error:
         if is_unavailable(error):
             raise
@@ -78,14 +79,14 @@ async def _write_alone(services: Services, delivery: Delivery, outcomes: list[_O
         reason = f"It could not be applied ({type(error).__name__})."
         dead = [replace(outcome, outcome="dead", reason=reason, events=()) for outcome in mine]
         async with services.database.writing() as session:
-            await _write(session, [delivery], dead, set(), services.clock())
+            await _write(session, [delivery], dead, [], services.clock())
 
 
 async def apply_within(session: Session, services: Services) -> None:
     """Apply everything that waits inside the caller's transaction: for a plan, which is rolled back."""
     while (batch := await _load(session, BATCH)) is not None:
-        outcomes, hints = _judge_all(services, batch)
-        await _write(session, batch.waiting, outcomes, hints, services.clock())
+        outcomes, told = _judge_all(services, batch)
+        await _write(session, batch.waiting, outcomes, told, services.clock())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +104,28 @@ async def _load(session: Session, limit: int) -> _Batch | None:
     ids = {delivery.connection_id for delivery in waiting}
     connections = await organisation.connections_by_id(session, ids)
     fed: dict[int, list[Dataset]] = defaultdict(list)
-    for dataset in await organisation.event_datasets(session, ids):
+    for dataset in await organisation.fed_datasets(session, ids):
         fed[dataset.connection_id].append(dataset)
     settled = await deliveries.settled_datasets(session, [delivery.id for delivery in waiting])
     return _Batch(waiting, {key: found[0] for key, found in connections.items()}, fed, settled)
 
 
-def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], set[int]]:
+def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], list[Told]]:
     outcomes: list[_Outcome] = []
-    hints: set[int] = set()
+    told: list[Told] = []
     for delivery in batch.waiting:
         connection = batch.connections[delivery.connection_id]
         targets = [item for item in batch.datasets[connection.id] if (delivery.id, item.id) not in batch.settled]
-        found, is_hint = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
+        found, changed = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
         outcomes.extend(found)
-        if is_hint:
-            hints.add(connection.id)
-    return outcomes, hints
+        if changed is not None:
+            can_fetch = services.connectors[connection.connector].fetch is not None
+            told.append(Told(delivery, connection.id, changed, can_fetch=can_fetch))
+    return outcomes, told
 
 
 async def _write(
-    session: Session, waiting: list[Delivery], outcomes: list[_Outcome], hints: set[int], now: datetime
+    session: Session, waiting: list[Delivery], outcomes: list[_Outcome], told: list[Told], now: datetime
 ) -> None:
     held = await records.lock_datasets(session, {outcome.dataset.id for outcome in outcomes})
     # A dataset whose rules changed since they were evaluated: its deliveries stay in line and are judged again.
@@ -157,8 +159,7 @@ async def _write(
             newest = accepted.get(delivery.connection_id, delivery.received_at)
             accepted[delivery.connection_id] = max(newest, delivery.received_at)
     await organisation.note_deliveries(session, accepted)
-    if hints:
-        await plans.make_connections_due(session, hints, now)
+    await follow(session, [one for one in told if one.delivery.id in taken], now)
     touched: set[int] = set()
     for dataset_id in sorted({dataset_id for dataset_id, _ in changed}):
         entities = {entity for owner, entity in changed if owner == dataset_id}
@@ -170,14 +171,14 @@ async def _write(
 
 def _judge(
     connector: Connector | None, connection: Connection, delivery: Delivery, targets: list[Dataset]
-) -> tuple[list[_Outcome], bool]:
-    """What one delivery means for each dataset it feeds, and whether it only hints that something changed."""
+) -> tuple[list[_Outcome], Changed | None]:
+    """What one delivery means for each dataset it feeds, and what it says has changed if it says no more than that."""
 
     def everywhere(outcome: str, reason: str) -> list[_Outcome]:
         return [_Outcome(delivery.id, dataset, outcome, reason) for dataset in targets]
 
     if connector is None or connector.parse is None:
-        return everywhere("dead", f"The connector {connection.connector} does not take webhooks."), False
+        return everywhere("dead", f"The connector {connection.connector} does not take webhooks."), None
     inbound = InboundDelivery(
         headers=tuple((name, value) for name, value in delivery.headers),
         body=delivery.body,
@@ -186,17 +187,19 @@ def _judge(
     try:
         parsed = check_parsed(connector.parse(connector.config.model_validate(connection.spec), inbound))
     except ConnectorError as error:
-        return everywhere("dead", str(error)), False
+        return everywhere("dead", str(error)), None
     except Exception as error:
         log.exception("delivery.parse_crashed", delivery=delivery.id)
-        return everywhere("dead", f"The connector failed on it ({type(error).__name__})."), False
+        return everywhere("dead", f"The connector failed on it ({type(error).__name__})."), None
     if isinstance(parsed, Ignored):
-        return everywhere("ignored", parsed.reason), False
+        return everywhere("ignored", parsed.reason), None
     if isinstance(parsed, Changed):
-        return everywhere("applied", "It says that something changed: the dataset is read again."), True
+        told = [(dataset, *outcome_of(parsed, dataset, connector)) for dataset in targets]
+        return [_Outcome(delivery.id, dataset, outcome, reason) for dataset, outcome, reason in told], parsed
     if isinstance(parsed, Pushed):
-        return everywhere("dead", "This kind of delivery is not supported yet."), False
-    return [_judge_event(connector, delivery, dataset, parsed) for dataset in targets], False
+        return everywhere("dead", "This kind of delivery is not supported yet."), None
+    rules = [dataset for dataset in targets if dataset.shape == "events"]
+    return [_judge_event(connector, delivery, dataset, parsed) for dataset in rules], None
 
 
 def _judge_event(connector: Connector, delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcome:
@@ -295,6 +298,7 @@ async def delivery_views(
     delivery_id: int | None = None,
     before: int | None = None,
     limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> list[DeliveryView]:
     """Deliveries newest first, with what became of each."""
     rows = await deliveries.list_deliveries(
@@ -305,6 +309,7 @@ async def delivery_views(
         delivery_id=delivery_id,
         before=before,
         limit=limit,
+        hidden=hidden,
     )
     intakes: dict[int, list[IntakeView]] = defaultdict(list)
     for intake, dataset in await deliveries.intakes_of(session, [row[0].id for row in rows]):

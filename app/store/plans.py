@@ -123,17 +123,12 @@ async def make_due(session: AsyncSession, plan_ids: Collection[int], now: dateti
     return sorted(woken)
 
 
-async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], now: datetime) -> None:
-    """A hint that something changed: the datasets of these connections are read again now, if nobody is reading."""
-    await session.execute(
-        update(Plan)
-        .where(
-            col(Plan.connection_id).in_(connection_ids),
-            col(Plan.dataset_id).is_not(None),
-            col(Plan.next_due_at) > now,
-        )
-        .values(next_due_at=now, read_due_at=now)
-    )
+async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], at: datetime) -> None:
+    """A hint that something changed, perhaps much: the datasets of these connections are read again and swept from
+    `at` on, if nobody does so before."""
+    of_these = col(Plan.connection_id).in_(connection_ids) & col(Plan.dataset_id).is_not(None)
+    for moment in (col(Plan.next_due_at), col(Plan.read_due_at), col(Plan.sweep_due_at)):
+        await session.execute(update(Plan).where(of_these, moment > at).values({moment: at}))
 
 
 async def postpone_connection(session: AsyncSession, connection_id: int, until: datetime) -> None:
@@ -212,6 +207,7 @@ async def list_runs(
     plan_ids: Collection[int] | None = None,
     before: int | None = None,
     limit: int = 100,
+    hidden: Collection[str] = (),
 ) -> list[tuple[Run, str, str | None]]:
     """Runs newest first, with `team/connection` and `team/dataset`."""
     query = (
@@ -227,6 +223,8 @@ async def list_runs(
         query = query.where(col(Team.name) == team)
     if connection is not None:
         query = query.where(col(Connection.name) == connection)
+    if hidden:
+        query = query.where(col(Team.name).not_in(hidden))
     if outcome is not None:
         query = query.where(col(Run.outcome) == outcome)
     if plan_ids is not None:

@@ -23,6 +23,7 @@ from connectors.jira.payloads import (
 from connectors.jira.reading import fetch_issues, read_issues, sweep_issues
 from connectors.jira.scope import static_jql
 from connectors.jira.session import JiraSession
+from connectors.jira.webhooks import identify, parse, verify
 
 # A window that ended longer ago than a pull may take is one of the past, which a count of now says nothing about.
 _PAST = timedelta(hours=1)
@@ -131,5 +132,8 @@ JIRA = Connector(
     read=read_issues,
     fetch=fetch_issues,
     sweep=sweep_issues,
+    verify=verify,
+    identify=identify,
+    parse=parse,
     browse=browse,
 )

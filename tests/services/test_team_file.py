@@ -151,7 +151,6 @@ def test_everything_that_is_to_come_is_refused_where_it_stands() -> None:
     checked = check_team_file(document.value, connectors=registered())
     assert {problem.code for problem in checked.problems} == {"not_supported_yet"}
     assert {".".join(map(str, problem.path)) for problem in checked.problems} == {
-        "connections.jira.webhook_secret",
         "connections.prometheus.connector",
         "connections.warehouse.connector",
         "connections.github.connector",
@@ -186,7 +185,6 @@ def test_without_what_is_to_come_the_example_is_accepted() -> None:
         for name in names:
             del value[section][name]
     objective = value["objectives"]["fast_start"]
-    del value["connections"]["jira"]["webhook_secret"]
     del objective["key_results"]["overhead_down"]
     checked = check_team_file(value, connectors=registered())
     assert checked.problems == []

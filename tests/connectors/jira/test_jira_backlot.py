@@ -137,4 +137,4 @@ async def test_a_foreign_jira_takes_a_wrong_token_for_a_stranger_and_we_do_not(
 
 
 def test_the_connector_is_whole() -> None:
-    assert JIRA.capabilities == ("check", "discover", "measure", "read")
+    assert JIRA.capabilities == ("check", "discover", "measure", "read", "verify", "parse")
