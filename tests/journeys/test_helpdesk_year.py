@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text
+
 from tests.conftest import FakeClock
 from tests.journeys.support import (
     HOOK_SECRET,
@@ -121,8 +123,9 @@ def read_log(folder: Path) -> list[Happening]:
 class ByHand:
     """What is true at a moment, from the events that have happened by then."""
 
-    def __init__(self, log: Sequence[Happening], as_of: datetime) -> None:
+    def __init__(self, log: Sequence[Happening], as_of: datetime, *, done: str = RESOLVED) -> None:
         self.as_of = as_of
+        self.done = done
         self.today = as_of.astimezone(ROME).date()
         self.cases: Mapping[str, list[Happening]] = defaultdict(list)
         for event in log:
@@ -139,7 +142,7 @@ class ByHand:
         """By case: the business days it took, and why the others are left out."""
         took, reasons = {}, {}
         for case in self.cases:
-            taken, resolved = self.moments(case, TAKEN), self.moments(case, RESOLVED)
+            taken, resolved = self.moments(case, TAKEN), self.moments(case, self.done)
             if not taken:
                 reasons[case] = "not started"
             elif not resolved:
@@ -155,7 +158,7 @@ class ByHand:
         """The cases resolved of late, and those of them that never waited."""
         names = {case: {event.activity for event in events} for case, events in self.cases.items()}
         late = {case for case, events in self.cases.items() if self.is_recent(max(event.at for event in events))}
-        resolved = {case for case in late if RESOLVED in names[case]}
+        resolved = {case for case in late if self.done in names[case]}
         return resolved, {case for case in resolved if WAIT not in names[case]}
 
     def closed_this_quarter(self) -> int:
@@ -241,3 +244,116 @@ async def compare_explanations(service: LocalService, truth: ByHand) -> None:
 async def explanation(service: LocalService, name: str, as_of: datetime) -> dict[str, Any]:
     told: dict[str, Any] = await service.get(f"/v1/key-results/helpdesk/{name}/explain", as_of=z(as_of), limit="1000")
     return told
+
+
+# --- another rule ----------------------------------------------------------------------------------------------------
+
+#: A week apart: what came in between, the deltas tell.
+THEN, NOW = datetime(2012, 12, 13, 11, 0, tzinfo=UTC), datetime(2012, 12, 20, 11, 0, tzinfo=UTC)
+FILE_OF_2012 = FILE.replace("2026-Q4", "2012-Q4")
+CLOSING = FILE_OF_2012.replace(RESOLVED, CLOSED)
+
+
+async def test_a_ticket_is_done_when_it_is_closed_from_now_on(
+    database_url: str, clock: FakeClock, shared_data: Path
+) -> None:
+    """Another rule: its plan foretells what applying it then does, nothing is read twice, and every difference has its
+    cause."""
+    log = [event for event in read_log(shared_data) if event.at <= NOW]
+    of_the_year = {event.case for event in log if event.at.year == 2012}
+    log = [event for event in log if event.case in of_the_year]
+    clock.set(THEN)
+    async with local_service(database_url, clock, {"DESK_SECRET": HOOK_SECRET}) as service:
+        await service.apply("helpdesk", FILE_OF_2012)
+        await post_once(service, [event for event in log if event.at <= THEN])
+        clock.set(NOW)
+        await post_once(service, [event for event in log if event.at > THEN])
+        clock.advance(timedelta(minutes=1))
+        before, after = ByHand(log, NOW), ByHand(log, NOW, done=CLOSED)
+        assert await service.values() == before.values()
+        assert before.values() != after.values()
+
+        plan = await foretold(service, before, after)
+        received = await taken_in(service)
+        old_samples = await samples_of(service, "faster")
+        clock.advance(timedelta(minutes=1))
+        await service.apply("helpdesk", CLOSING)
+        await service.work()
+        assert await service.values() == after.values()
+        assert await taken_in(service) == received
+        for effect in plan["effects"]:
+            found = await service.get(f"/v1/key-results/{effect['id']}")
+            assert (found["value"], found["status"]) == (effect["value_after"], effect["status_after"])
+            assert found["progress"] == effect["progress_after"]
+
+        samples = await samples_of(service, "faster")
+        assert samples[: len(old_samples)] == old_samples
+        assert {one["revision"] for one in old_samples} == {1}
+        assert [one["revision"] for one in samples[len(old_samples) :]] == [2]
+        await every_difference_has_its_cause(service, log)
+
+
+async def post_once(service: LocalService, events: Sequence[Happening]) -> None:
+    async def post(event: Happening) -> None:
+        body = json.dumps({"case": event.case, "activity": event.activity, "time": event.at.isoformat()}).encode()
+        name = f"{event.case} {event.activity} {event.at.isoformat()} {events.index(event)}"
+        headers = signed(name.replace(" ", "_"), body, service.clock())
+        assert (await service.deliver("/v1/hooks/helpdesk/desk", body, headers))[0] == 202
+
+    await in_flight(32, post, events)
+    await service.work()
+
+
+async def foretold(service: LocalService, before: ByHand, after: ByHand) -> dict[str, Any]:
+    """The plan of the other rule, in the numbers that are expected of it; it changes nothing."""
+    headers = {**await service.headers("write"), "content-type": "application/yaml"}
+    answer = await service.http.post("/v1/teams/helpdesk/plan", content=CLOSING, headers=headers)
+    assert answer.status_code == 200, answer.text
+    plan: dict[str, Any] = answer.json()
+    effects = {effect["id"].split("/")[1]: effect for effect in plan["effects"]}
+    for name in ("faster", "no_stragglers", "no_waiting"):
+        assert Decimal(effects[name]["value_before"]) == before.values()[name]
+        assert Decimal(effects[name]["value_after"]) == after.values()[name]
+    records = {effect["metric"].split("/")[1]: effect for effect in plan["records"]}
+    took, takes = before.resolutions()[0], after.resolutions()[0]
+    mean = records["resolution_mean"]
+    assert (mean["entering"], mean["leaving"]) == (len(takes.keys() - took.keys()), len(took.keys() - takes.keys()))
+    assert mean["entering"] + mean["leaving"] + mean["changing"] > 0
+    assert plan["asks"] == []
+    assert await service.values() == before.values()
+    return plan
+
+
+async def taken_in(service: LocalService) -> tuple[int, Counter[str], str]:
+    """What was received and what became of it: unchanged when nothing is read again."""
+    deliveries = await service.items("/v1/deliveries")
+    assert {delivery["outcome"] for delivery in deliveries} == {"applied"}
+    async with service.services.database.reading() as session:
+        rows = [tuple(row) for row in await session.execute(text("SELECT * FROM intake ORDER BY delivery_id"))]
+    return len(deliveries), Counter(one["outcome"] for one in deliveries), repr(rows)
+
+
+async def samples_of(service: LocalService, name: str) -> list[dict[str, Any]]:
+    return await service.items(f"/v1/key-results/helpdesk/{name}/history")
+
+
+async def every_difference_has_its_cause(service: LocalService, log: Sequence[Happening]) -> None:
+    then, now = ByHand(log, THEN), ByHand(log, NOW)
+    told = await service.get("/v1/key-results/helpdesk/faster/explain", since=z(THEN + timedelta(minutes=1)))
+    delta = told["delta"]
+    causes = {cause["cause"]: cause for cause in delta["causes"]}
+    assert delta["rule_changed"]
+    assert list(causes) == [cause for cause in ("left", "changed", "entered", "rule_changed") if cause in causes]
+    assert Decimal(delta["value_before"]) == then.values()["faster"]
+    # The old rule on today's records against the new one.
+    rule = causes["rule_changed"]
+    assert Decimal(rule["value_before"]) == now.values()["faster"]
+    assert Decimal(rule["value_after"]) == ByHand(log, NOW, done=CLOSED).values()["faster"]
+    took, takes = now.resolutions()[0], ByHand(log, NOW, done=CLOSED).resolutions()[0]
+    assert rule["count"] == len(took.keys() ^ takes.keys()) + sum(
+        took[case] != takes[case] or now.moments(case, RESOLVED)[-1] != now.moments(case, CLOSED)[-1]
+        for case in took.keys() & takes.keys()
+    )
+    earlier = then.resolutions()[0]
+    assert causes["entered"]["count"] == len(took.keys() - earlier.keys())
+    assert causes["left"]["count"] == len(earlier.keys() - took.keys())
