@@ -10,25 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, case, false, func, literal_column, null, select, union_all
+from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.aggregate import aggregate_ranked, aggregate_total, exact_product, exact_sum, rank_of
 from app.store import facts as fact_store
+from app.store import rollup_statements
 from app.store.facts import Window
 from app.store.rollup_buckets import Scale, added_up, find
-from app.store.rollup_days import EVERYTHING, SPAN, Cover, Days, cover, days_in
+from app.store.rollup_days import EVERYTHING, Cover, Days, cover, days_in
 from app.store.rollup_keys import number_key, number_of
 from app.store.rollup_rules import Rule
-from app.store.tables import Fact, FactAhead, RollUp, RollUpScale
-from app.store.types import Moment
+from app.store.rollup_statements import AWAITING, KEY_BOUNDS, Wanted, keys_between, window_rows
+from app.store.tables import Fact, FactAhead
 
 _fact: Table = Fact.__table__  # type: ignore[attr-defined]
-_rollup: Table = RollUp.__table__  # type: ignore[attr-defined]
-_scale: Table = RollUpScale.__table__  # type: ignore[attr-defined]
 _ahead: Table = FactAhead.__table__  # type: ignore[attr-defined]
 
 
@@ -40,53 +38,6 @@ class RolledUp:
     facts: int
 
 
-#: In the place of `days`, for a fact that is still to be rolled up.
-_AWAITING = -1
-
-
-def _statement(*, with_buckets: bool) -> Any:
-    """One question for the facts that are still to be rolled up, the row over everything with the scale, and the rows
-    of the days and spans of a cover."""
-    awaiting: list[Any] = [
-        literal_column(str(_AWAITING)).label("days"),
-        case((_fact.c.recorded_to.is_(None), literal_column("1")), else_=literal_column("-1")).label("facts"),
-        _fact.c.value.label("total"),
-        func.coalesce(_fact.c.recorded_to, _fact.c.recorded_from, type_=Moment()).label("settled_from"),
-        false().label("has_ahead"),
-        _fact.c.at,
-    ]
-    columns: list[Any] = [_rollup.c[name] for name in ("days", "facts", "total", "settled_from", "has_ahead")]
-    columns.append(null().label("at"))
-    scale, no_scale = [], []
-    if with_buckets:
-        awaiting += [null().label("buckets"), null().label("bounds")]
-        columns.append(_rollup.c.buckets)
-        of_rollup = (_scale.c.revision_id == _rollup.c.revision_id, _scale.c.part == _rollup.c.part)
-        scale = [select(_scale.c.bounds).where(*of_rollup).scalar_subquery().label("bounds")]
-        no_scale = [null().label("bounds")]
-    of_part, of_facts = (
-        (table.c.revision_id == bindparam("revision"), table.c.part == bindparam("in_part"))
-        for table in (_rollup, _fact)
-    )
-    ranges = [(SPAN, "spans"), (1, "days"), (1, "more_days")]
-    return union_all(
-        select(*awaiting).where(*of_facts, _fact.c.awaits_rollup),
-        select(*columns, *scale).where(*of_part, _rollup.c.days == EVERYTHING, _rollup.c.day == 0),
-        *(
-            select(*columns, *no_scale).where(
-                *of_part,
-                _rollup.c.days == days,
-                _rollup.c.day >= bindparam(f"{name}_from"),
-                _rollup.c.day < bindparam(f"{name}_to"),
-            )
-            for days, name in ranges
-        ),
-    )
-
-
-_TOTALS, _BUCKETS = _statement(with_buckets=False), _statement(with_buckets=True)
-
-
 async def rolled_up(
     session: AsyncSession, revision_id: int, part: str, window: Window, how: str, rule: Rule, *, divisor: int = 1
 ) -> RolledUp | None:
@@ -96,7 +47,14 @@ async def rolled_up(
     if covered is None:
         return None
     reading = _Reading(session, revision_id, part, window, days, covered)
-    if not await reading.load(with_buckets=rule.kind == "ranked"):
+    if how in ("min", "max"):
+        if not await reading.load("min" if how == "min" else "max"):
+            return None
+        extreme = reading.extreme(how)
+        if extreme is not None:
+            return RolledUp(aggregate_total("sum", 1, extreme, divisor=divisor), reading.count)
+        reading = _Reading(session, revision_id, part, window, days, covered)
+    if not await reading.load("buckets" if rule.kind == "ranked" else "totals"):
         return None
     if rule.kind == "distinct":
         return await reading.distinct()
@@ -113,8 +71,10 @@ async def rolled_up(
 
 class _Reading:
     """The roll-up of a window, read: `count`, `total` and `lanes` of its whole days, the first two with what is still
-    `awaiting` its place in the rows. They are corrected by the values `added` from part-days and both `added` and
-    `removed` for what is ahead; `count` is corrected already."""
+    `awaiting` its place in the rows; `key` is the scale of the lanes, or the least or greatest fact's.
+
+    They are corrected by the values `added` from part-days and both `added` and `removed` for what is ahead; `count`
+    is corrected already."""
 
     def __init__(
         self, session: AsyncSession, revision_id: int, part: str, window: Window, days: Days, covered: Cover
@@ -128,7 +88,7 @@ class _Reading:
         self.count = 0
         self.total = Decimal(0)
         self.lanes = b""
-        self.bounds: bytes | None = None
+        self.key: bytes | None = None
         self.awaiting: list[Any] = []
         self.added: list[Decimal] = []
         self.removed: list[Decimal] = []
@@ -136,9 +96,9 @@ class _Reading:
     def _of(self, table: Table) -> tuple[Any, Any]:
         return table.c.revision_id == self._revision_id, table.c.part == self._part
 
-    async def load(self, *, with_buckets: bool) -> bool:
+    async def load(self, wanted: Wanted) -> bool:
         """Read the rows; False where they do not hold for the window's moments."""
-        rows = await self._rows(self._covered, with_buckets=with_buckets)
+        rows = await self._rows(self._covered, wanted)
         whole = next((row for row in rows if row.days == EVERYTHING), None)
         if whole is None:
             return False
@@ -146,13 +106,14 @@ class _Reading:
         if min(self._window.as_of, self._window.known_at or self._window.as_of) < settled_from:
             return False
         chosen = _chosen(rows, self._covered)
-        self.awaiting = [row for row in rows if row.days == _AWAITING and self._is_in_whole_days(row.at)]
+        self.awaiting = [row for row in rows if row.days == AWAITING and self._is_in_whole_days(row.at)]
         self.count = sum(row.facts for row in (*chosen, *self.awaiting))
         self.total = exact_sum(
             (*(row.total for row in chosen), *(exact_product(row.total, row.facts) for row in self.awaiting))
         )
-        if with_buckets:
-            self.lanes, self.bounds = added_up(row.buckets for row in chosen), whole.bounds
+        self.key = whole.key
+        if wanted == "buckets":
+            self.lanes = added_up(row.buckets for row in chosen)
         for start, end in self._covered.edges:
             edge = Window(start, end, self._window.as_of)
             found = await fact_store.values_in(self._session, self._revision_id, self._part, edge)
@@ -162,12 +123,16 @@ class _Reading:
         self.count += len(self.added) - len(self.removed)
         return True
 
-    async def _rows(self, covered: Cover, *, with_buckets: bool) -> Sequence[Any]:
+    async def _rows(self, covered: Cover, wanted: Wanted) -> Sequence[Any]:
         parameters: dict[str, Any] = {"revision": self._revision_id, "in_part": self._part}
         named = {"spans": covered.spans, "days": covered.days[0], "more_days": covered.days[1]}
         for name, (first, last) in named.items():
             parameters |= {f"{name}_from": first, f"{name}_to": last}
-        return (await self._session.execute(_BUCKETS if with_buckets else _TOTALS, parameters)).all()
+        statement = window_rows(wanted)
+        if wanted in ("min", "max"):
+            parameters |= {"looked_at": rollup_statements.LOOKED_AT, "at_from": covered.start, "at_to": covered.end}
+            statement = window_rows(wanted, starts=covered.start is not None, ends=covered.end is not None)
+        return (await self._session.execute(statement, parameters)).all()
 
     async def _correct(self) -> None:
         """The rows hold what holds in the end: take away what does not hold yet, add what still does."""
@@ -208,17 +173,24 @@ class _Reading:
         since = cover(self._window.start, None, self._days)
         if since is None:
             return None
-        rows = await self._rows(since, with_buckets=False)
+        rows = await self._rows(since, "totals")
         chosen = _chosen(rows, since)
         if sum(row.facts for row in chosen) != self.count:
             return None
         return RolledUp(exact_sum(row.total for row in chosen), self.count)
 
+    def extreme(self, how: str) -> Decimal | None:
+        """The least or greatest value where the key read with the rows tells it, else None."""
+        if self.key is None or self.removed:
+            return None
+        values = (number_of(self.key), *self.added)
+        return min(values) if how == "min" else max(values)
+
     # --- order statistics ------------------------------------------------------------------------------------------
 
     async def values_at(self, rank: int, *, both: bool) -> tuple[Decimal, Decimal]:
         """The value of a rank, and that of the next one (or the same again)."""
-        scale = Scale.load(self.bounds)
+        scale = Scale.load(self.key)
         counts = scale.by_value(self.lanes)
         for row in self.awaiting:
             counts[scale.bucket_of(number_key(row.total))] += row.facts
@@ -251,39 +223,18 @@ class _Reading:
         coming, going = ([key for key in keys if scale.bucket_of(key) == bucket] for keys in (added, removed))
         parameters = {"revision": self._revision_id, "in_part": self._part, "key_from": start, "key_to": end}
         parameters |= {"at_from": self._covered.start, "at_to": self._covered.end}
-        bounds = tuple(sorted(name for name in _KEY_BOUNDS if parameters[name] is not None))
+        bounds = tuple(sorted(name for name in KEY_BOUNDS if parameters[name] is not None))
         if coming or going:
             parameters |= {"skipped": 0, "wanted": count + len(going)}
-            keys = list(await self._session.scalars(_keys_between(bounds, from_end=False), parameters))
+            keys = list(await self._session.scalars(keys_between(bounds, from_end=False), parameters))
             for key in going:
                 keys.remove(key)
             return sorted([*keys, *coming])[place : place + wanted]
         # From the nearer end.
         behind = count - place - wanted
         parameters |= {"skipped": min(place, behind), "wanted": wanted}
-        query = _keys_between(bounds, from_end=behind < place)
+        query = keys_between(bounds, from_end=behind < place)
         return sorted(await self._session.scalars(query, parameters))
-
-
-_KEY_BOUNDS: dict[str, Any] = {
-    "key_from": _fact.c.sort_key >= bindparam("key_from"),
-    "key_to": _fact.c.sort_key < bindparam("key_to"),
-    "at_from": _fact.c.at >= bindparam("at_from"),
-    "at_to": _fact.c.at < bindparam("at_to"),
-}
-
-
-@lru_cache(maxsize=64)
-def _keys_between(bounds: tuple[str, ...], *, from_end: bool) -> Any:
-    """Some keys of a part in order of value, out of its index alone."""
-    return (
-        select(_fact.c.sort_key)
-        .where(_fact.c.revision_id == bindparam("revision"), _fact.c.part == bindparam("in_part"))
-        .where(*(_KEY_BOUNDS[name] for name in bounds))
-        .order_by(_fact.c.sort_key.desc() if from_end else _fact.c.sort_key)
-        .offset(bindparam("skipped"))
-        .limit(bindparam("wanted"))
-    )
 
 
 def _chosen(rows: Sequence[Any], covered: Cover) -> list[Any]:
