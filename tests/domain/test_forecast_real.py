@@ -9,7 +9,6 @@ import pytest
 from bench.forecast import Score, geometric_mean, scored
 from bench.histories import Recorded, helpdesk, issues
 
-
 read = cache(lambda source, folder: source(folder))
 
 
