@@ -10,9 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from functools import lru_cache
 from itertools import accumulate
+from typing import Any
 from zoneinfo import ZoneInfo
-
-from holidays import country_holidays
 
 from app.domain.language import CalendarSpec
 from app.domain.window import DAY, MICROSECOND, clock_change
@@ -31,6 +30,13 @@ _FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC
 _EXACT = Context(prec=28)
 
 
+def _public_holidays(country: str, **options: Any) -> Any:
+    # Imported here: it takes a tenth of a second, and most commands and many teams never need it.
+    from holidays import country_holidays
+
+    return country_holidays(country, **options)
+
+
 def check_calendar(spec: CalendarSpec) -> str | None:
     """What is wrong with a calendar, in one sentence; None when it is sound."""
     if not spec.workweek:
@@ -43,7 +49,7 @@ def check_calendar(spec: CalendarSpec) -> str | None:
     if spec.holidays is not None:
         country, _, subdivision = spec.holidays.partition("-")
         try:
-            known = country_holidays(country)
+            known = _public_holidays(country)
         except NotImplementedError:
             return f"no public holidays are known for {country!r} (an ISO 3166 country, such as DE or DE-BE)"
         if subdivision and subdivision not in known.subdivisions:
@@ -146,7 +152,7 @@ class BusinessCalendar:
         if self._region is None:
             return frozenset()
         country, _, subdivision = self._region.partition("-")
-        days = country_holidays(country, subdiv=subdivision or None, years=year)
+        days = _public_holidays(country, subdiv=subdivision or None, years=year)
         return frozenset(day.toordinal() for day in days)
 
 

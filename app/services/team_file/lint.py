@@ -18,7 +18,6 @@ from app.domain.language import (
     TeamFile,
     format_timedelta,
 )
-from app.services.definitions import dump
 from app.services.team_file.problems import Path, Problems, shown
 from app.services.team_file.queries import is_unbounded, normal_form
 from connectors.contract import Connector
@@ -237,8 +236,9 @@ def _lint_copies(file: TeamFile, problems: Problems) -> None:
 
 def _asked(metric: MetricSpec) -> str:
     """What a metric measures, whatever it is called and however its queries are written down."""
-    value = {key: item for key, item in dump(metric).items() if key not in ("title", "description", "silence")}
-    value.pop("renamed_from", None)
+    value = metric.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude={"title", "description", "silence", "renamed_from"}
+    )
     for holder in (value, *(value.get("ratio") or {}).values()):
         if isinstance(holder.get("query"), dict):
             holder["query"] = normal_form(holder["query"])
