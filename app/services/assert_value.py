@@ -10,11 +10,14 @@ from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.definitions import team_zone
 from app.services.evaluate import evaluate
+from app.services.overrides import override_value
 from app.services.read import sample_view
 from app.services.views import SampleView
-from app.store import audit, organisation, samples
+from app.store import audit, inputs, organisation, samples
 from app.store.database import Session
 from app.store.tables import AssertedValue
+
+_NOT_MANUAL = "only manual metrics take asserted values; another one takes an override, with a note"
 
 
 async def assert_value(
@@ -26,13 +29,45 @@ async def assert_value(
     *,
     note: str | None = None,
     link: str | None = None,
+    override: bool = False,
     actor: str,
 ) -> SampleView:
     """Assert a manual metric's value for a day. Saying the same again changes nothing; another value for the same day
-    is a new word, the newest counts. Days to come are refused."""
+    is a new word, the newest counts. Days to come are refused.
+
+    With `override`, put a value in the place of an automated one: from now on, until that changes."""
     async with services.database.writing() as session:
         now = services.clock()
+        if override:
+            return await _override_within(session, team, metric, day, value, note, link, actor=actor, now=now)
         return await assert_within(session, team, metric, day, value, note=note, link=link, actor=actor, now=now)
+
+
+async def _override_within(
+    session: Session,
+    team: str,
+    metric: str,
+    day: date,
+    value: Decimal,
+    note: str | None,
+    link: str | None,
+    *,
+    actor: str,
+    now: datetime,
+) -> SampleView:
+    row = await organisation.get_metric(session, team, metric)
+    item = None if row is None else (await organisation.revised_metrics(session, [row.id])).get(row.id)
+    if row is None or item is None:
+        raise NotFound
+    if MetricSpec.model_validate(row.spec).manual is not None:
+        message = "a manual metric has nothing to override: assert its value"
+        raise InvalidInput(errors=[FieldError("/override", "manual", message)])
+    if day != now.astimezone(team_zone(item.team)).date():
+        raise InvalidInput(errors=[FieldError("/date", "today", "an override holds from today on", "path")])
+    sample = await override_value(session, item, value, note=note, link=link, day=day.isoformat(), actor=actor, now=now)
+    # Its readers by name: to the evaluation the sample is no news any more.
+    await evaluate(session, {row.id, *await inputs.readers_of(session, [row.id])}, now=now)
+    return sample_view(sample, item.revision.number)
 
 
 async def assert_within(
@@ -53,7 +88,7 @@ async def assert_within(
     if row is None or item is None:
         raise NotFound
     if MetricSpec.model_validate(row.spec).manual is None:
-        raise InvalidInput(errors=[FieldError("", "not_manual", "only manual metrics take asserted values")])
+        raise InvalidInput(errors=[FieldError("", "not_manual", _NOT_MANUAL)])
     zone = team_zone(item.team)
     today = now.astimezone(zone).date()
     day = today if day is None else day

@@ -17,6 +17,7 @@ from app.services.definitions import Definition, definition_of, team_cycle
 from app.services.formulas import CIRCLE, compute_formula
 from app.services.input_graph import InputGraph, cycles_asked, in_order, input_graph
 from app.services.milestones import compute_milestones
+from app.services.overrides import OVERRIDE, overridden_inputs, settle
 from app.store import facts as fact_store
 from app.store import inputs, organisation, records, rollup, samples
 from app.store.database import Session
@@ -314,7 +315,7 @@ async def evaluate(session: Session, metric_ids: Collection[int], *, now: dateti
     cycles = await cycles_asked(session, with_cycle)
     current = await samples.current_samples(session, every)
     changed: set[int] = set()
-    known: dict[tuple[int, str], Computed] = {}
+    known = await overridden_inputs(session, graph.items) if graph.inputs else {}
     for metric_id in in_order(metric_ids, readers):
         item = revised.get(metric_id)
         if item is None or (metric_id not in metric_ids and changed.isdisjoint(readers[metric_id])):
@@ -323,14 +324,15 @@ async def evaluate(session: Session, metric_ids: Collection[int], *, now: dateti
         edges = [now + LONGEST_REST]
         asked = _running(item, cycles.get(metric_id, set()), now) if metric_id in with_cycle else [""]
         for cycle in asked:
+            before = current.get((metric_id, cycle))
             computed = known.get((metric_id, cycle))
-            if computed is None:
+            if computed is None or computed.quality == OVERRIDE:
                 computed = await compute(session, item, cycle=cycle, as_of=now, graph=graph, known=known)
+                computed = await settle(session, before, computed, now)
                 known[(metric_id, cycle)] = computed
             span = team_cycle(item.team, cycle).span if cycle else None
             edge = definition.next_edge(now, span)
             edges += [moment for moment in (edge, computed.changes_at) if moment is not None]
-            before = current.get((metric_id, cycle))
             if before is not None and _is_same(before, item, definition, computed):
                 continue
             await samples.append_sample(session, _sample(item, cycle, computed, before, now))

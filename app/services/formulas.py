@@ -81,4 +81,6 @@ def _window(windows: list[TimeSpan]) -> TimeSpan:
 def _quality(qualities: set[str]) -> str:
     if "estimated" in qualities:
         return "estimated"
+    # A person's word for one input is a person's word for the formula, but the formula itself is not overridden.
+    qualities = {"asserted" if quality == "override" else quality for quality in qualities}
     return qualities.pop() if len(qualities) == 1 else "measured"

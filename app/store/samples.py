@@ -13,6 +13,7 @@ from app.store.deliveries import upsert
 from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MOMENT = timedelta(microseconds=1)
 _DAY_MICROSECONDS = 86_400_000_000
 
 
@@ -51,9 +52,12 @@ async def latest_measurement(
 async def latest_asserted(
     session: AsyncSession, metric_id: int, *, as_of: datetime, known_at: datetime | None = None
 ) -> AssertedValue | None:
-    """The value asserted for the newest day that had come by `as_of`; of one day the newest word counts."""
+    """The value asserted for the newest day that had come by `as_of`; of one day the newest word counts. At a day's
+    last moment its value counts, though it is kept as of the day's end."""
     query = select(AssertedValue).where(
-        col(AssertedValue.metric_id) == metric_id, col(AssertedValue.effective_at) <= as_of
+        col(AssertedValue.metric_id) == metric_id,
+        col(AssertedValue.is_override).is_(False),
+        col(AssertedValue.effective_at) <= as_of + _LAST_MOMENT,
     )
     if known_at is not None:
         query = query.where(col(AssertedValue.recorded_at) <= known_at)
@@ -65,7 +69,11 @@ async def asserted_for_day(session: AsyncSession, metric_id: int, day: str) -> A
     """The newest value asserted for one day."""
     query = (
         select(AssertedValue)
-        .where(col(AssertedValue.metric_id) == metric_id, col(AssertedValue.day) == day)
+        .where(
+            col(AssertedValue.metric_id) == metric_id,
+            col(AssertedValue.day) == day,
+            col(AssertedValue.is_override).is_(False),
+        )
         .order_by(col(AssertedValue.id).desc())
         .limit(1)
     )

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, StrictBool, StringConstraints
 
 from app.api.access import Asserter, Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
@@ -34,6 +34,7 @@ class AssertedBody(Model):
     value: Number
     note: Text | None = None
     link: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,1990}$")] | None = None
+    override: StrictBool = False
 
 
 class Refresh(BaseModel):
@@ -183,7 +184,8 @@ async def put_value(
     date: DayPath,
     body: JsonBody,
 ) -> Response:
-    """At the end of that local day, idempotent: the newest word for a day counts. Needs `write` or `ingest`."""
+    """At the end of that local day, idempotent: the newest word for a day counts. With `override` and a note, today's
+    value of a metric that is not manual: shown as such until the automated value changes. Needs `write` or `ingest`."""
     asserted = validated(AssertedBody, body)
     return result(
         await assert_value(
@@ -194,6 +196,7 @@ async def put_value(
             asserted.value,
             note=asserted.note,
             link=asserted.link,
+            override=asserted.override,
             actor=principal.actor,
         )
     )

@@ -8,20 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 from app.services.definitions import definition_of, split_reference, team_cycle
 from app.services.evaluate import Computed, compute
 from app.services.formula_sources import formula_sources
 from app.services.input_graph import needs_cycle
+from app.services.overrides import OVERRIDE, override_views, stand_in
 from app.services.read.judged import Judged, judged_row
 from app.services.read.sealed import is_sealed_at, sealed_judged
 from app.services.terms import Terms, terms_histories
 from app.store import closes, organisation, samples
 from app.store.database import Session
 from app.store.organisation import KeyResultRow, RevisedMetric
+from app.store.overrides import Override, active_overrides, overrides_at
 from app.store.tables import Team
 
 _JUST_BEFORE = timedelta(microseconds=1)
+T = TypeVar("T")
 
 
 async def judge_rows(
@@ -52,6 +56,8 @@ async def judge_rows(
             if row.revision is not None and definition_of(row.revision).spec.formula is not None
         ],
     )
+    replaced = await _overrides(session, rows, now=now, as_of=as_of, known_at=known_at)
+    shown = override_views(replaced)
     judged = []
     for given in every:
         if given.key_result.id in sealed:
@@ -64,20 +70,45 @@ async def judge_rows(
         if as_of is not None or known_at is not None or now >= cycle.end or is_closing:
             moment = min(moment, cycle.end)
             computed = await _computed_at(session, row, min(moment, cycle.end - _JUST_BEFORE), known_at)
-        judged.append(
-            judged_row(
-                row,
-                computed,
-                baselines,
-                guarded,
-                formulas,
-                moment=moment,
-                now=now,
-                is_closing=is_closing,
-                terms=terms.get(row.key_result.id),
-            )
+            override = _override_of(replaced, row)
+            if computed is not None and override is not None:
+                computed = stand_in(computed, override)
+        one = judged_row(
+            row,
+            computed,
+            baselines,
+            guarded,
+            formulas,
+            moment=moment,
+            now=now,
+            is_closing=is_closing,
+            terms=terms.get(row.key_result.id),
         )
+        override_view = _override_of(shown, row)
+        if override_view is not None:
+            one = replace(one, view=one.view.model_copy(update={"override": override_view}))
+        judged.append(one)
     return judged
+
+
+async def _overrides(
+    session: Session, rows: Sequence[KeyResultRow], *, now: datetime, as_of: datetime | None, known_at: datetime | None
+) -> dict[tuple[int, str], Override]:
+    """What stands in the place of the rows' automated values; nothing is asked where nothing may."""
+    if as_of is None and known_at is None:
+        # Now it shows in the current sample; a cycle that has ended is told at its end, row by row.
+        live = {row.metric.id for row in rows if row.sample is not None and row.sample.quality == OVERRIDE}
+        ended = [row for row in rows if now >= team_cycle(row.team, row.key_result.cycle).end]
+        found = await active_overrides(session, live) if live else {}
+        for row in ended:
+            end = team_cycle(row.team, row.key_result.cycle).end - _JUST_BEFORE
+            found |= await overrides_at(session, [row.metric.id], as_of=end)
+        return found
+    return await overrides_at(session, {row.metric.id for row in rows}, as_of=as_of or now, known_at=known_at)
+
+
+def _override_of(found: Mapping[tuple[int, str], T], row: KeyResultRow) -> T | None:
+    return found.get((row.metric.id, row.key_result.cycle)) or found.get((row.metric.id, ""))
 
 
 async def _sealed(
