@@ -92,6 +92,51 @@ OBJECTIVE: dict[str, Any] = {
     "managed_by": "file",
     "version": 2,
 }
+_FINDING: dict[str, Any] = {
+    "code": "no_check_in",
+    "message": "no check-in for 20 days, since 2026-11-02",
+    "severity": "info",
+    "subject": "operations/onboarding_time",
+}
+HEALTH_CHECK: dict[str, Any] = {
+    "id": 12,
+    "team": "operations",
+    "cycle": CYCLE,
+    "made_at": "2026-11-16T00:04:00Z",
+    "made_by": "krsync",
+    "is_stored": True,
+    "elapsed": 0.5,
+    "proposals": {"keep": 1, "re_scope": 0, "drop": 0},
+    "key_results": [
+        {
+            **{
+                key: KEY_RESULT[key]
+                for key in (
+                    "id",
+                    "title",
+                    "objective",
+                    "kind",
+                    "value",
+                    "progress",
+                    "expected_progress",
+                    "status",
+                    "freshness",
+                    "forecast",
+                    "forecast_reason",
+                    "guardrails",
+                    "check_in",
+                )
+            },
+            "lifecycle": "active",
+            "unit": "business_days",
+            "edits": 1,
+            "findings": [_FINDING],
+            "proposal": "keep",
+            "reason": "63 % of the way, 57 % expected; heading for 5.9 (4.8 to 7.4), a chance of 31 %",
+        }
+    ],
+    "findings": [],
+}
 TEAM: dict[str, Any] = {
     "id": "operations",
     "title": "Operations",

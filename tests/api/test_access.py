@@ -28,6 +28,8 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "GET /v1/teams/{team}": ("read",),
     "POST /v1/teams/{team}/plan": ("write",),
     "POST /v1/teams/{team}/apply": ("write",),
+    "GET /v1/teams/{team}/health-check": ("read",),
+    "POST /v1/teams/{team}/health-check": ("write",),
     "GET /v1/teams/{team}/export": ("read",),
     "GET /v1/metrics": ("read",),
     "GET /v1/metrics/{team}/{name}": ("read",),

@@ -7,19 +7,20 @@ from pydantic import Field
 
 from app.api.access import Hidden, Reader, Writer
 from app.api.answers import Items, answer, answer_bytes, result
-from app.api.body import YAML_TYPES, DocumentBody, raw_body
+from app.api.body import YAML_TYPES, DocumentBody, NoBody, raw_body
 from app.api.context import Context
-from app.api.examples import PLAN, TEAM, TEAM_FILE, page
+from app.api.examples import HEALTH_CHECK, PLAN, TEAM, TEAM_FILE, page
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
-from app.api.parameters import Flag, PageQuery, StrictQuery, TeamName
+from app.api.parameters import CycleText, Flag, PageQuery, StrictQuery, TeamName
 from app.domain.language import TeamFile
 from app.errors import NotFound
 from app.services.apply import apply_team_file, plan_team_file
 from app.services.export import export_team
+from app.services.health_check import make_health_check, read_health_check
 from app.services.inventory import get_team, list_teams
 from app.services.paging import decode_cursor, encode_cursor
-from app.services.views import PlanView, TeamView
+from app.services.views import HealthCheckView, PlanView, TeamView
 
 router = APIRouter(prefix="/teams", tags=["teams"])
 
@@ -30,6 +31,12 @@ class ApplyQuery(StrictQuery):
     """How far an apply goes."""
 
     prune: Annotated[Flag, Field(description="Delete what a file made earlier and does not name any more.")] = False
+
+
+class HealthCheckQuery(StrictQuery):
+    """Of which cycle."""
+
+    cycle: Annotated[CycleText | None, Field(description="Instead of the running one with most objectives.")] = None
 
 
 @router.get(
@@ -65,6 +72,49 @@ async def get_one(request: Request, context: Context, principal: Reader, team: T
     if view is None:
         raise NotFound
     return answer(request, view, version=view.version)
+
+
+@router.get(
+    "/{team}/health-check",
+    summary="Read a team's health check",
+    response_model=HealthCheckView,
+    responses={200: shows(HEALTH_CHECK), 304: {"description": "Unchanged."}, **errors(404)},
+)
+async def get_health_check(
+    request: Request, context: Context, principal: Reader, team: TeamName, query: Annotated[HealthCheckQuery, Query()]
+) -> Response:
+    """The newest one that is kept (the workers make one at mid-cycle), else one made for this answer alone: each key
+    result's numbers, findings with their numbers, and the proposal to keep, re-scope or drop it."""
+    async with context.services.database.reading() as session:
+        view = await read_health_check(session, team, now=context.clock(), cycle=query.cycle)
+    if view is None:
+        raise NotFound
+    return answer(request, view)
+
+
+@router.post(
+    "/{team}/health-check",
+    summary="Make a health check now",
+    status_code=201,
+    response_model=HealthCheckView,
+    responses={201: shows(HEALTH_CHECK, description="It is kept."), **errors(404, 409, body=True)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+async def post_health_check(
+    request: Request,
+    context: Context,
+    principal: Writer,
+    team: TeamName,
+    query: Annotated[HealthCheckQuery, Query()],
+    body: NoBody,
+) -> Response:
+    """Makes one and keeps it. Needs `write`."""
+
+    async def act() -> Response:
+        view = await make_health_check(context.services, team, actor=principal.actor, cycle=query.cycle)
+        return result(view, status=201)
+
+    return await once(context, request, principal, body, act)
 
 
 @router.post(

@@ -24,6 +24,7 @@ from app.services.views.explain import (
     ExplainView,
     RevisionView,
 )
+from app.services.views.health_check import FindingView, HealthCheckView, KeyResultHealthView
 from app.services.views.key_results import (
     CheckInView,
     ComplianceView,
@@ -63,7 +64,15 @@ from app.services.views.shared import (
     View,
     WindowView,
 )
-from app.services.views.sources import ConnectionView, DatasetView, DeliveryView, IntakeView, RecordView, RunView
+from app.services.views.sources import (
+    ConnectionView,
+    DatasetView,
+    DeliveryView,
+    IntakeView,
+    RecordView,
+    RunView,
+    WebhookDrift,
+)
 
 __all__ = [
     "AlignmentEdgeView",
@@ -91,6 +100,7 @@ __all__ = [
     "ExplainedPart",
     "ExplainedRecord",
     "ExplainedStep",
+    "FindingView",
     "ForecastView",
     "FreshnessView",
     "GradeOverrideView",
@@ -98,8 +108,10 @@ __all__ = [
     "GradedKeyResultView",
     "GuardrailView",
     "HeadlineView",
+    "HealthCheckView",
     "IntakeView",
     "KeyResultEffect",
+    "KeyResultHealthView",
     "KeyResultView",
     "MetricReference",
     "MetricView",
@@ -126,5 +138,6 @@ __all__ = [
     "TokenView",
     "View",
     "WarningView",
+    "WebhookDrift",
     "WindowView",
 ]

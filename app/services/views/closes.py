@@ -54,6 +54,7 @@ class GradeView(View):
 class RestatementView(View):
     """What a sealed value would be since a moment: data came late or was deleted, or a rule changed."""
 
+    cycle: str
     at: datetime
     value_before: ExactString | None
     value_now: ExactString | None

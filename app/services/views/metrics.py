@@ -56,3 +56,4 @@ class SampleView(View):
     recorded_at: datetime
     supersedes: int | None
     progress: float | None = None
+    cycle: str | None = None

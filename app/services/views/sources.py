@@ -26,6 +26,15 @@ class RecordView(View):
     fields: Any
     link: str | None
     is_deleted: bool = False
+    is_out_of_scope: bool = False
+
+
+class WebhookDrift(View):
+    """Of the records that changed in the last seven days, how many only a read found and no webhook told of."""
+
+    changed: int
+    missed: int
+    summary: str
 
 
 class ConnectionView(View):
@@ -41,6 +50,9 @@ class ConnectionView(View):
     next_due_at: datetime | None
     hook_url: str | None
     deliveries: dict[str, int] = Field(default_factory=dict)
+    requests_last_hour: int = 0
+    drift: WebhookDrift | None = None
+    warnings: list[str] = Field(default_factory=list)
     managed_by: Literal["file", "api"]
     version: int
 
@@ -51,6 +63,7 @@ class RunView(View):
     connection: str
     dataset: str | None
     is_full: bool
+    kind: str = ""
     outcome: Literal["running", "succeeded", "failed", "crashed", "superseded"]
     started_at: datetime
     finished_at: datetime | None
@@ -58,6 +71,8 @@ class RunView(View):
     calls: int
     records: int
     changed: int
+    untold: int | None = None
+    warnings: list[str] = Field(default_factory=list)
     error_code: str | None
     error: str | None
 
