@@ -117,11 +117,15 @@ def _pulled(numbers: Sequence[float], base: float, series: Series) -> tuple[_Out
     count = len(numbers)
     ahead = sum(series.ahead)
     sums = list(accumulate(numbers, initial=0.0))
-    reach = 28 if series.weekdays else 4
+    reach, lately = (28, 60) if series.weekdays else (4, 8)
     warm, horizon, origins, stretches = _trials(series, ahead)
     trend = min(reach, warm)
     gaps = [
-        (numbers[t + horizon] - numbers[t], sums[t + 1] / (t + 1) - numbers[t], horizon * _slope(numbers, t, trend))
+        (
+            numbers[t + horizon] - numbers[t],
+            _mean(sums, t + 1, lately) - numbers[t],
+            horizon * _slope(numbers, t, trend),
+        )
         for t in origins
     ]
     caution = _BOLDNESS / sqrt(stretches)
@@ -133,7 +137,7 @@ def _pulled(numbers: Sequence[float], base: float, series: Series) -> tuple[_Out
     a, b = pulls
     slope = (base - numbers[count - 1 - trend]) / trend * ahead
     misses = [abs(gap - a * mean - b * slope) for gap, mean, slope in gaps]
-    middle = base + a * (sums[count] / count - base) + b * slope
+    middle = base + a * (_mean(sums, count, lately) - base) + b * slope
     names = [name for name, pull in (("its mean", a), ("its trend", b)) if pull]
     method = f"pulled to {' and '.join(names)}" if names else "its last value"
     return _Outlook(middle, _scaled(misses, ahead, horizon, stretches), stretches, method), sum(misses) / len(misses)
@@ -190,6 +194,13 @@ def _trials(series: Series, ahead: float) -> tuple[int, int, list[int], float]:
     stretches = max(len(origins) / horizon, 0.5)
     step = max(len(origins) // _ORIGINS, 1)
     return warm, horizon, origins[::-1][::step], stretches
+
+
+def _mean(sums: Sequence[float], count: int, lately: int) -> float:
+    """Half the mean of the first numbers, half that of the last of them: a level that has moved for good is not pulled
+    all the way back."""
+    recent = min(lately, count)
+    return (sums[count] / count + (sums[count] - sums[count - recent]) / recent) / 2
 
 
 def _slope(numbers: Sequence[float], t: int, reach: int) -> float:
