@@ -1,6 +1,8 @@
 """What is configured, as readers get it: teams, datasets, connections, runs."""
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
+from decimal import ROUND_UP, Decimal
 
 from app.domain.language import CalendarSpec
 from app.services.definitions import team_timezone
@@ -11,10 +13,14 @@ from app.services.views import (
     RecordView,
     RunView,
     TeamView,
+    WebhookDrift,
 )
 from app.store import deliveries, organisation, plans, records
 from app.store.database import Session
+from app.store.pull_health import PullHealth, pull_health
 from app.store.tables import Connection, Event, Team
+
+_HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
 
 
 def _team_view(team: Team) -> TeamView:
@@ -89,6 +95,7 @@ async def list_records(
             fields=row.fields,
             link=row.link,
             is_deleted=row.is_deleted,
+            is_out_of_scope=row.is_out_of_scope,
         )
         for row in rows[:limit]
     ]
@@ -103,33 +110,38 @@ async def list_connections(
     after: int = 0,
     limit: int = 100,
     hidden: Collection[str] = (),
+    now: datetime | None = None,
 ) -> tuple[list[ConnectionView], int | None]:
     """A page of connections with their health, and the id to go on after. `takes_webhooks` names the connectors that
-    have a hook address."""
+    have a hook address. With `now` it says how reading them went of late."""
     found = await organisation.list_connections(session, team=team, after=after, limit=limit + 1, hidden=hidden)
     page = found[:limit]
-    views = await _connection_views(session, page, takes_webhooks)
+    views = await _connection_views(session, page, takes_webhooks, now)
     return views, page[-1][0].id if len(found) > limit else None
 
 
 async def get_connection(
-    session: Session, team: str, name: str, *, takes_webhooks: frozenset[str]
+    session: Session, team: str, name: str, *, takes_webhooks: frozenset[str], now: datetime | None = None
 ) -> ConnectionView | None:
     """One connection with its health."""
     found = await organisation.get_connection(session, team, name)
-    return None if found is None else (await _connection_views(session, [found], takes_webhooks))[0]
+    return None if found is None else (await _connection_views(session, [found], takes_webhooks, now))[0]
 
 
 async def _connection_views(
-    session: Session, page: list[tuple[Connection, Team]], takes_webhooks: frozenset[str]
+    session: Session, page: list[tuple[Connection, Team]], takes_webhooks: frozenset[str], now: datetime | None
 ) -> list[ConnectionView]:
     ids = [connection.id for connection, _ in page]
+    reads: dict[int, PullHealth] = {}
+    if now is not None:
+        reads = await pull_health(session, ids, requests_since=now - _HOUR, drift_since=now - _WEEK)
     due = await plans.next_due(session, ids)
     counts = await deliveries.count_outcomes(session, ids)
     views = []
     for connection, team in page:
         health, reason = connection_health(connection)
         hook = f"/v1/hooks/{team.name}/{connection.name}" if connection.connector in takes_webhooks else None
+        read = reads.get(connection.id, PullHealth())
         views.append(
             ConnectionView(
                 id=f"{team.name}/{connection.name}",
@@ -142,11 +154,29 @@ async def _connection_views(
                 next_due_at=due.get(connection.id),
                 hook_url=hook,
                 deliveries=counts.get(connection.id, {}),
+                requests_last_hour=read.requests,
+                drift=_drift(read),
+                warnings=read.warnings,
                 managed_by=connection.managed_by,
                 version=connection.version,
             )
         )
     return views
+
+
+def _drift(read: PullHealth) -> WebhookDrift | None:
+    """What webhooks missed; None where none are expected."""
+    if read.changed is None:
+        return None
+    changed, missed = read.changed, min(read.untold, read.changed)
+    if not changed:
+        summary = "Nothing changed in seven days."
+    elif not missed:
+        summary = f"Webhooks told of all {changed} changes of the last seven days."
+    else:
+        share = (Decimal(missed) * 100 / changed).quantize(Decimal("0.1"), ROUND_UP)
+        summary = f"Webhooks missed {share} % of {changed} changes of the last seven days; reads mended them."
+    return WebhookDrift(changed=changed, missed=missed, summary=summary)
 
 
 async def list_runs(
@@ -170,6 +200,7 @@ async def list_runs(
             connection=name,
             dataset=dataset,
             is_full=run.is_full,
+            kind=run.kind,
             outcome=run.outcome,
             started_at=run.started_at,
             finished_at=run.finished_at,
@@ -177,6 +208,8 @@ async def list_runs(
             calls=run.calls,
             records=run.records,
             changed=run.changed,
+            untold=run.untold,
+            warnings=run.warnings or [],
             error_code=run.error_code,
             error=run.error,
         )

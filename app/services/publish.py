@@ -62,7 +62,8 @@ async def publish_records(
     """Move what a run staged into the dataset and on into facts. An older version never overwrites a newer one; of what
     is not there any more a complete sweep counts how often it was missed."""
     await records.lock_datasets(session, [dataset.id])
-    changed: dict[str, int] = {}
+    changed: set[str] = set()
+    silent: dict[str, int] = {}
     after = 0
     while staged := await plans.staged_changes(session, run_id, after=after, limit=_BATCH):
         after = staged[-1][0]
@@ -77,13 +78,14 @@ async def publish_records(
             _row(dataset.id, change, now) for entity, change in newest.items() if _is_news(stored.get(entity), change)
         ]
         await records.save_records(session, rows)
-        for row in stored.values():
-            session.expunge(row)  # it was read before the save: extraction and the next batch have to read it anew
-        changed.update({row["entity"]: row["version"] for row in rows})
+        changed.update(row["entity"] for row in rows)
+        silent.update({row["entity"]: row["version"] for row in rows if _says_more(stored.get(row["entity"]), row)})
+        for known_row in stored.values():
+            session.expunge(known_row)  # read before the save: extraction and the next batch have to read it anew
     await plans.discard_staged(session, [run_id])
     left, missing, held = await _leave(session, dataset, plan, read)
-    untold = await _count_untold(session, plan, read, changed, left, now)
-    metrics = await extract(session, dataset, changed.keys() | left, now=now)
+    untold = await _count_untold(session, plan, read, silent, left, now)
+    metrics = await extract(session, dataset, changed | left, now=now)
     return Published(len(changed) + len(left), metrics, missing, held, untold)
 
 
@@ -130,6 +132,16 @@ def _is_news(stored: Record | None, change: dict[str, Any]) -> bool:
         change["link"],
         change["name"],
         change["is_deleted"],
+    )
+
+
+def _says_more(stored: Record | None, row: dict[str, Any]) -> bool:
+    """Whether a version says more than that there is a newer one (of which no webhook is expected to tell)."""
+    if stored is None or stored.is_out_of_scope or stored.is_deleted:
+        return True
+    names = stored.fields.keys() | row["fields"].keys()
+    return (stored.transitions, stored.name) != (row["transitions"], row["name"]) or any(
+        stored.fields.get(name) != row["fields"].get(name) for name in names - {"updated"}
     )
 
 

@@ -26,7 +26,7 @@ from app.services.evaluate import evaluate
 from app.services.gather import MOST_HINTS, Gathering, gather, kind_of_read
 from app.services.publish import Published, publish_measurement, publish_records, stage_page
 from app.services.queries import bind_query, query_window
-from app.store import hints, organisation, plans
+from app.store import audit, hints, organisation, plans
 from app.store.database import Session, is_unavailable
 from app.store.tables import Connection, Dataset, Plan, Run, Team
 from connectors.boundary import check_measurement
@@ -388,3 +388,22 @@ async def request_refresh(services: Services, team: str, metric: str, actor: str
         await organisation.resume_connections(session, {plan.connection_id for plan in found})
     log.info("pull.refresh_requested", metric=f"{team}/{metric}", actor=actor)
     return ids
+
+
+async def confirm_drop(services: Services, team: str, dataset: str, actor: str) -> int:
+    """Somebody says that it is right that so many records of a dataset are gone: the next sweep, due now, drops those
+    that two sweeps missed. Returns how many were held back; NotFound where there is no such dataset."""
+    async with services.database.writing() as session:
+        found = await organisation.list_datasets(session, team=team, name=dataset, limit=1)
+        if not found:
+            raise NotFound("There is no such dataset.")
+        held = await plans.confirm_drop(session, found[0][0].id, services.clock())
+        await audit.append_audit(
+            session,
+            at=services.clock(),
+            actor=actor,
+            action="confirm-drop",
+            object_kind="dataset",
+            object_id=f"{team}/{dataset}",
+        )
+    return held

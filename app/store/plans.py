@@ -123,6 +123,17 @@ async def make_due(session: AsyncSession, plan_ids: Collection[int], now: dateti
     return sorted(woken)
 
 
+async def confirm_drop(session: AsyncSession, dataset_id: int, now: datetime) -> int:
+    """Let the next sweep, due now, drop what is held back; returns how many that are (0: nothing is)."""
+    held = await session.scalars(
+        update(Plan)
+        .where(col(Plan.dataset_id) == dataset_id, col(Plan.held_drop) > 0)
+        .values(is_drop_confirmed=True, next_due_at=now, sweep_due_at=now)
+        .returning(col(Plan.held_drop))
+    )
+    return sum(held)
+
+
 async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], at: datetime) -> None:
     """A hint that something changed, perhaps much: the datasets of these connections are read again and swept from
     `at` on, if nobody does so before."""

@@ -43,7 +43,11 @@ from tests.fakes.jira_issues import SYSTEM_FIELDS, Json, custom_field, issue, st
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 TEAM = "support"
-SECRETS = {"ERP_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "JIRA_TOKEN": "a-jira-token"}
+SECRETS = {
+    "ERP_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "JIRA_TOKEN": "a-jira-token",
+    "JIRA_HOOK": "a-hook-secret",
+}
 STATUSES = (status("1", "Open", "new"), status("2", "In Progress", "indeterminate"), status("3", "Done", "done"))
 COST = custom_field(10050, "Cost", "number")
 
@@ -168,7 +172,9 @@ class Story:
 
     async def connection(self, name: str = "jira") -> ConnectionView:
         async with self.services.database.reading() as session:
-            found = await get_connection(session, TEAM, name, takes_webhooks=frozenset({"webhook"}))
+            found = await get_connection(
+                session, TEAM, name, takes_webhooks=frozenset({"jira", "webhook"}), now=self.clock()
+            )
         assert found is not None
         return found
 

@@ -118,6 +118,7 @@ async def get_list(
         items, following = await list_connections(
             session,
             takes_webhooks=_takes_webhooks(context),
+            now=context.services.clock(),
             team=narrowed(principal, query.team),
             after=decode_id("connections", query.after) or 0,
             limit=query.limit,
@@ -136,7 +137,8 @@ async def get_list(
 async def get_one(request: Request, context: Context, principal: Reader, team: TeamName, name: ObjectName) -> Response:
     """With its health and, where it takes webhooks, the path to paste into the tool."""
     async with context.services.database.reading() as session:
-        view = await get_connection(session, team, name, takes_webhooks=_takes_webhooks(context))
+        now = context.services.clock()
+        view = await get_connection(session, team, name, takes_webhooks=_takes_webhooks(context), now=now)
     if view is None:
         raise NotFound
     return answer(request, view, version=view.version)
