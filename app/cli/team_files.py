@@ -1,13 +1,14 @@
 """`validate`, `plan`, `apply`, `export`, `schema`, `connectors`: team files, offline and against a service."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import typer
-from rich.text import Text
 
 from app.cli.building import wait_until_built
 from app.cli.client import ProblemError, Service, connect
@@ -17,20 +18,20 @@ from app.cli.output import (
     CommandError,
     cell,
     clean,
-    percent,
     say,
     say_json,
     show_table,
 )
+from app.cli.plans import show_plan, told
 
 if TYPE_CHECKING:
     from app.domain.document import Document
 
 _YAML = "application/yaml"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_ACTION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Team files (YAML).")]
+All = Annotated[bool, typer.Option("--all", help="Also the warnings that are silenced, with their reasons.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,9 +40,9 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def validate(files: Files) -> None:
+def validate(files: Files, show_all: All = False) -> None:
     """Check team files offline. Each problem is a line `file:line:column: path: message`."""
-    bad = [file for file in files if _check(file) is None]
+    bad = [file for file in files if _check(file, show_all=show_all) is None]
     if bad:
         raise typer.Exit(INPUT_IS_WRONG)
     for file in files:
@@ -52,9 +53,10 @@ def plan(
     files: Files,
     prune: Annotated[bool, typer.Option("--prune", help="Count what is gone from the file as deleted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The plans as JSON.")] = False,
+    show_all: All = False,
 ) -> None:
     """Show what applying the files would change, in numbers. Changes nothing."""
-    _send(files, "plan", prune=prune, as_json=as_json)
+    _send(files, "plan", prune=prune, as_json=as_json, show_all=show_all)
 
 
 def apply(
@@ -62,9 +64,10 @@ def apply(
     prune: Annotated[bool, typer.Option("--prune", help="Delete what is gone from the file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="What was changed, as JSON.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until changed metrics are built, with a bar.")] = False,
+    show_all: All = False,
 ) -> None:
     """Check the files, then apply them: each team as a whole or not at all."""
-    answers = _send(files, "apply", prune=prune, as_json=as_json)
+    answers = _send(files, "apply", prune=prune, as_json=as_json, show_all=show_all)
     if wait:
         with connect() as service:
             wait_until_built(service, [str(answer["team"]) for answer in answers], is_quiet=as_json)
@@ -84,11 +87,17 @@ def export(
         out.write_text(content, encoding="utf-8")
 
 
-def schema() -> None:
-    """Print the JSON Schema of the team file, every connector's options included."""
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
+) -> None:
+    """Print the JSON Schema of the team file, every connector's options included, for an editor to check while you
+    type."""
     from app.services.team_file import team_file_schema
 
-    say_json(team_file_schema())
+    if out is None:
+        say_json(team_file_schema())
+    else:
+        out.write_text(json.dumps(team_file_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def connectors(key: Annotated[str | None, typer.Argument(show_default=False)] = None) -> None:
@@ -118,8 +127,15 @@ def connectors(key: Annotated[str | None, typer.Argument(show_default=False)] = 
 # --- checking here ---------------------------------------------------------------------------------------------------
 
 
-def _check(file: Path) -> "Document | None":
-    """The document where it is without a problem; else None, the problems said."""
+class _Sound(NamedTuple):
+    """A file without a problem; `told` has the (code, pointer) of the warnings that were said of it."""
+
+    document: "Document"
+    told: set[tuple[str, str]]
+
+
+def _check(file: Path, *, show_all: bool = False, is_quiet: bool = False) -> _Sound | None:
+    """The document where it is without a problem; else None, the problems said. `is_quiet` says no warnings."""
     from app.domain.document import DocumentError, read_yaml
     from app.services.team_file import check_team_file, format_problem
     from connectors.registry import connectors as registered
@@ -130,9 +146,12 @@ def _check(file: Path) -> "Document | None":
         say(f"{file}:{error.line}:{error.column}: {error.message}")
         return None
     checked = check_team_file(document.value, connectors=registered())
-    for problem in (*checked.problems, *checked.warnings):
+    warnings = () if is_quiet else (*checked.warnings, *(checked.silenced if show_all else ()))
+    for problem in (*checked.problems, *warnings):
         say(clean(format_problem(str(file), document, problem)))
-    return None if checked.file is None or checked.problems else document
+    if checked.file is None or checked.problems:
+        return None
+    return _Sound(document, told(warnings))
 
 
 def _read(file: Path) -> bytes:
@@ -145,20 +164,33 @@ def _read(file: Path) -> bytes:
 # --- against a service -----------------------------------------------------------------------------------------------
 
 
-def _send(files: Sequence[Path], verb: str, *, prune: bool, as_json: bool) -> list[Mapping[str, Any]]:
-    documents = [(file, _check(file)) for file in files]
-    if any(document is None for _, document in documents):
+def _send(
+    files: Sequence[Path], verb: str, *, prune: bool, as_json: bool, show_all: bool = False
+) -> list[Mapping[str, Any]]:
+    sound = [(file, _check(file, show_all=show_all, is_quiet=as_json)) for file in files]
+    if any(one is None for _, one in sound):
         raise typer.Exit(INPUT_IS_WRONG)
     answers = []
     with connect() as service:
-        for file, document in documents:
-            assert document is not None
-            answers.append(_post(service, file, document, verb, prune=prune))
+        for file, one in sound:
+            assert one is not None
+            answers.append(_post(service, file, one.document, verb, prune=prune))
             if not as_json:
-                _show_plan(file, answers[-1])
+                show_plan(file, answers[-1], partial(_warning, file, one, show_all))
     if as_json:
         say_json(answers)
     return answers
+
+
+def _warning(file: Path, sound: _Sound, show_all: bool, warning: Mapping[str, Any]) -> str | None:
+    """A warning of the service as a line; None where it was said before, or is silenced."""
+    code, place = clean(warning.get("code")), str(warning.get("pointer") or "")
+    silenced = warning.get("silenced")
+    if (code, place) in sound.told or (silenced is not None and not show_all):
+        return None
+    kind, because = ("warning", "") if silenced is None else ("silenced", f" because: {clean(silenced)}")
+    said = dict(warning) | {"detail": f"{kind}: {warning.get('detail')} [{code}]{because}"}
+    return _place(file, sound.document, said)
 
 
 def _post(service: Service, file: Path, document: "Document", verb: str, *, prune: bool) -> Mapping[str, Any]:
@@ -203,44 +235,3 @@ def _path(value: Any, pointer: str) -> tuple[str | int, ...]:
             value = None
         steps.append(step)
     return tuple(steps)
-
-
-def _show_plan(file: Path, answer: Mapping[str, Any]) -> None:
-    changes = [item for item in answer.get("changes") or () if isinstance(item, dict)]
-    moved = [item for item in changes if item.get("action") != "unchanged"]
-    verb = "applied" if answer.get("is_applied") else "planned"
-    counted = ", ".join(
-        f"{sum(item.get('action') == action for item in changes)} {action}"
-        for action in ("create", "update", "delete", "kept", "unchanged")
-        if any(item.get("action") == action for item in changes)
-    )
-    say(f"{file}: {verb}: {counted or 'nothing'}")
-    if moved:
-        show_table(("ACTION", "WHAT", "NAME", "DETAIL"), map(_change_row, moved))
-    effects = [item for item in answer.get("effects") or () if isinstance(item, dict)]
-    if effects:
-        say()
-        show_table(("KEY RESULT", "VALUE", "PROGRESS", "STATUS"), map(_effect_row, effects))
-    for name in answer.get("baselines_to_freeze") or ():
-        say(f"baseline to be measured and frozen: {clean(name)}")
-    for warning in answer.get("warnings") or ():
-        say(f"warning: {clean(warning.get('pointer') or '/')}: {clean(warning.get('detail'))}")
-
-
-def _change_row(item: Mapping[str, Any]) -> Sequence[Text]:
-    detail = item.get("reason") or ", ".join(map(str, item.get("fields") or ()))
-    action = str(item.get("action"))
-    return (
-        cell(action, _ACTION_STYLES.get(action, "")),
-        cell(item.get("kind")),
-        cell(item.get("id"), "bold"),
-        cell(detail or None),
-    )
-
-
-def _effect_row(item: Mapping[str, Any]) -> Sequence[Text]:
-    def moved(name: str, show: Any = clean) -> Text:
-        before, after = show(item.get(f"{name}_before")), show(item.get(f"{name}_after"))
-        return cell(after if before == after else f"{before} → {after}")
-
-    return cell(item.get("id"), "bold"), moved("value"), moved("progress", percent), moved("status")

@@ -1,6 +1,8 @@
 """Team files on the command line: problems at their places, offline and from the service."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +26,7 @@ objectives:
     title: Better
     cycle: 2026-Q4
     key_results:
-      happy: {metric: satisfaction, baseline: 5, target: 8}
+      happy: {metric: satisfaction, baseline: 5, target: 8, owner: dana}
 """
 
 
@@ -150,3 +152,176 @@ def test_the_connectors_and_the_schema_are_known_offline(krsync: Krsync) -> None
     assert json.loads(krsync("connectors", "jira").out)["config"]["additionalProperties"] is False
     assert krsync("connectors", "jria").code == 2
     assert "metrics" in json.loads(krsync("schema").out)["properties"]
+
+
+# --- warnings --------------------------------------------------------------------------------------------------------
+
+
+def test_warnings_have_a_place_and_a_code_and_silenced_ones_are_listed_when_asked(krsync: Krsync, small: Path) -> None:
+    small.write_text(SMALL.replace(", owner: dana", ""))
+    outcome = krsync("validate", small)
+    assert outcome.code == 0
+    warning, fine = outcome.out.splitlines()
+    assert warning.startswith(f"{small}:8:3: objectives.better: warning: nobody owns")
+    assert warning.endswith("[no_owner]")
+    assert fine == f"{small}: ok"
+    small.write_text(
+        SMALL.replace(", owner: dana", "").replace("team: ops\n", "team: ops\nsilence: {no_owner: two of us}\n")
+    )
+    assert krsync("validate", small).out == f"{small}: ok\n"
+    listed = krsync("validate", "--all", small).out.splitlines()[0]
+    assert "silenced: " in listed
+    assert listed.endswith("[no_owner] because: two of us")
+
+
+def test_the_services_warnings_are_shown_once_at_their_place(krsync: Krsync, serving: Serving, small: Path) -> None:
+    small.write_text(SMALL.replace(", owner: dana", ""))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        warnings = [
+            {"pointer": "/objectives/better", "code": "no_owner", "detail": "nobody owns", "silenced": None},
+            {"pointer": "/metrics/satisfaction", "code": "unused_metric", "detail": "unread", "silenced": None},
+            {"pointer": "/objectives/better", "code": "sandbagging", "detail": "met", "silenced": "we know"},
+        ]
+        return httpx.Response(200, json={"team": "ops", "is_applied": False, "changes": [], "warnings": warnings})
+
+    serving(answer)
+    lines = krsync("plan", small).out.splitlines()
+    assert sum("[no_owner]" in line for line in lines) == 1
+    assert f"{small}:6:3: metrics.satisfaction: warning: unread [unused_metric]" in lines
+    assert not any("sandbagging" in line for line in lines)
+    assert any(
+        line.endswith("silenced: met [sandbagging] because: we know")
+        for line in krsync("plan", "--all", small).out.splitlines()
+    )
+
+
+# --- a plan in numbers -----------------------------------------------------------------------------------------------
+
+PLAN = {
+    "team": "ops",
+    "is_applied": False,
+    "changes": [
+        {"kind": "metric", "id": "ops/mood", "action": "rename", "fields": ["window"], "reason": "was ops/satisfaction"}
+    ],
+    "drift": [
+        {"kind": "key_result", "id": "ops/happy", "field": "target", "file": "8", "service": {"change": "+3"}},
+    ],
+    "effects": [
+        {
+            "id": "ops/happy",
+            "unit": "score",
+            "value_before": "6.333333333333333333333333333",
+            "value_after": "6.5",
+            "progress_before": 0.444,
+            "progress_after": 0.5,
+            "status_before": "behind",
+            "status_after": "on_track",
+        },
+        {"id": "ops/close", "unit": "score", "value_before": "1.0001", "value_after": "1.0002"},
+    ],
+    "records": [
+        {
+            "metric": "ops/mood",
+            "cycle": "2026-Q4",
+            "is_new": False,
+            "entering": 1,
+            "leaving": 1022,
+            "changing": 3,
+            "entered": [
+                {
+                    "part": "value",
+                    "label": "A-1",
+                    "at": "2026-11-02T08:00:00Z",
+                    "value": "1.5",
+                    "reason": "outside the window",
+                    "link": "https://x/A-1",
+                }
+            ],
+            "left": [{"part": "value", "label": "A-2", "at": None, "value": None, "reason": "no value", "link": None}],
+            "key_results": ["ops/happy"],
+        }
+    ],
+    "requests": [{"connection": "ops/jira", "per_hour_before": "4.0", "per_hour_after": "12.5"}],
+    "asks": [
+        {
+            "connection": "ops/jira",
+            "dataset": "ops/tickets",
+            "query": None,
+            "reason": "fields that were never fetched",
+            "fields": ["Cost"],
+            "requests": 1200,
+        },
+    ],
+    "baselines": [
+        {"key_result": "ops/happy", "guardrail": None, "value": "5.25"},
+        {"key_result": "ops/close", "guardrail": None, "value": None},
+    ],
+    "building": [],
+    "warnings": [],
+}
+
+
+def test_a_plan_is_shown_in_numbers_that_people_read(krsync: Krsync, serving: Serving, small: Path) -> None:
+    serving(lambda request: httpx.Response(200, json=PLAN))
+    outcome = krsync("plan", small)
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        f"{small}: planned: 1 rename",
+        "ACTION\tWHAT\tNAME\tDETAIL",
+        "rename\tmetric\tops/mood\twas ops/satisfaction; window",
+        "",
+        "changed through the API since, which the file will take back:",
+        "WHAT\tNAME\tFIELD\tFILE SAYS\tSERVICE HAS",
+        'key result\tops/happy\ttarget\t8\t{"change": "+3"}',
+        "",
+        "KEY RESULT\tVALUE\tPROGRESS\tSTATUS",
+        "ops/happy\t6.33 → 6.5 score\t44 % → 50 %\tbehind → on_track",
+        "ops/close\t1.0001 → 1.0002 score\t–\t–",
+        "",
+        "records of ops/mood (2026-Q4): 1 enter, 1,022 leave, 3 change; for ops/happy",
+        "\tRECORD\tAT\tVALUE\tWHY NOT BEFORE / ANY MORE\tLINK",
+        "+\tA-1\t2026-11-02 08:00Z\t1.5\toutside the window\thttps://x/A-1",
+        "-\tA-2\t–\t–\tno value\t–",
+        "… and 1,021 more leaving",
+        "",
+        "CONNECTION\tREQUESTS AN HOUR",
+        "ops/jira\t4 → 12.5 (+8.5)",
+        "asks the tool (ops/jira): ops/tickets: fields that were never fetched: Cost (about 1,200 requests)",
+        "baseline to be frozen: ops/happy at 5.25",
+        "baseline to be measured and frozen: ops/close",
+    ]
+    assert json.loads(krsync("plan", "--json", small).out) == [PLAN]
+
+
+def test_an_apply_says_what_is_still_being_built(krsync: Krsync, serving: Serving, small: Path) -> None:
+    answer = {"team": "ops", "is_applied": True, "building": [{"metric": "ops/mood", "done": 0, "total": 120_000}]}
+    serving(lambda request: httpx.Response(200, json=answer))
+    line = krsync("apply", small).out.splitlines()[-1]
+    assert line.startswith("being built: ops/mood, 0 of 120,000; ")
+    assert "--wait" in line
+
+
+# --- an editor's help ------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_can_be_written_beside_a_file(krsync: Krsync, tmp_path: Path) -> None:
+    out = tmp_path / "krsync.schema.json"
+    assert krsync("schema", "--out", out).code == 0
+    assert json.loads(out.read_text()) == json.loads(krsync("schema").out)
+
+
+def test_a_file_is_checked_without_what_only_a_service_needs() -> None:
+    example = EXAMPLE.with_name("first.yaml")
+    program = (
+        "import sys; sys.argv = ['krsync', 'validate', sys.argv[1]]\n"
+        "from app.cli import app\n"
+        "try: app()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    command = [sys.executable, "-c", program, str(example)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=EXAMPLE.parents[1])
+    loaded = set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({"sqlalchemy", "sqlmodel", "fastapi", "uvicorn", "arq", "redis", "holidays", "jira"})
