@@ -157,7 +157,9 @@ async def list_samples(
         query = query.where(col(Sample.observed_at) < until)
     if step is not None:
         spans = query.with_only_columns(col(Sample.id), col(Sample.observed_at)).limit(None)
-        last = {(row[1] - _EPOCH) // step: row[0] for row in await session.execute(spans)}
+        # The newest observation counts: one that was reconstructed later is no later word.
+        found = sorted((row[1], row[0]) for row in await session.execute(spans))
+        last = {(at - _EPOCH) // step: identity for at, identity in found}
         query = query.where(col(Sample.id).in_(sorted(last.values())[:limit]))
     return [(row[0], row[1]) for row in await session.execute(query)]
 

@@ -68,6 +68,7 @@ _GRADED: dict[str, Any] = {
     "grade": _GRADE,
     "restatements": [
         {
+            "cycle": "2026-Q3",
             "at": "2026-10-05T07:00:00Z",
             "value_before": "8.7",
             "value_now": "8.8",

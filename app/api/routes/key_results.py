@@ -34,8 +34,14 @@ from app.errors import InvalidInput, NotFound
 from app.services.apply import delete_object, put_object
 from app.services.explain import explain
 from app.services.paging import decode_cursor, decode_id, encode_cursor
-from app.services.read import KeyResultQuery, get_key_result, key_result_history, list_key_results
-from app.services.views import ExplainView, KeyResultView, PlanView, SampleView
+from app.services.read import (
+    KeyResultQuery,
+    get_key_result,
+    key_result_history,
+    key_result_restatements,
+    list_key_results,
+)
+from app.services.views import ExplainView, KeyResultView, PlanView, RestatementView, SampleView
 
 router = APIRouter(prefix="/key-results", tags=["key results"])
 
@@ -102,6 +108,12 @@ class ExplainQuery(OneQuery):
     limit: Limit = 500
 
 
+class KeyResultHistory(Items[SampleView]):
+    """A page of samples, and what sealed values would be now."""
+
+    restatements: list[RestatementView] = Field(default_factory=list)
+
+
 @router.get(
     "",
     summary="List key results",
@@ -160,8 +172,8 @@ async def get_one(
 @router.get(
     "/{team}/{name}/history",
     summary="Read a key result's samples",
-    response_model=Items[SampleView],
-    responses={200: shows(page(SAMPLE)), 304: {"description": "Unchanged."}, **errors(404)},
+    response_model=KeyResultHistory,
+    responses={200: shows(page(SAMPLE) | {"restatements": []}), 304: {"description": "Unchanged."}, **errors(404)},
 )
 async def get_history(
     request: Request,
@@ -171,7 +183,9 @@ async def get_history(
     name: ObjectName,
     query: Annotated[HistoryQuery, Query()],
 ) -> Response:
-    """Every stored value in the order it was recorded, restatements among them, with the progress it meant."""
+    """Every stored value in the order it was recorded, restatements among them, with the progress it meant under the
+    terms of its time. `cycle=all` goes through all cycles; what would be others of sealed values is in
+    `restatements`."""
     async with context.services.database.reading() as session:
         found = await key_result_history(
             session,
@@ -185,9 +199,11 @@ async def get_history(
             after=decode_id("samples", query.after) or 0,
             limit=query.limit + 1,
         )
+        restated = await key_result_restatements(session, team, name, cycle=query.cycle)
     if found is None:
         raise NotFound
-    return answer(request, samples_page(found, query.limit))
+    samples = samples_page(found, query.limit)
+    return answer(request, KeyResultHistory(items=samples.items, next=samples.next, restatements=restated))
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """Key results, objectives and metrics as readers get them: rows from the store, judged by pure functions at `now`."""
 
-from app.services.read.histories import key_result_history, metric_history, sample_view
+from app.services.read.histories import key_result_history, key_result_restatements, metric_history, sample_view
 from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
 from app.services.read.key_results import KeyResultQuery, get_key_result, judged_key_result, list_key_results
@@ -19,6 +19,7 @@ __all__ = [
     "judge_rows",
     "judged_key_result",
     "key_result_history",
+    "key_result_restatements",
     "list_key_results",
     "list_metrics",
     "metric_history",

@@ -1,20 +1,36 @@
 """The samples behind key results and metrics."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.domain.progress import progress
+from app.services.definitions import team_cycle
 from app.services.input_graph import needs_cycle
-from app.services.read.key_results import judged_key_result
+from app.services.read.sealed import restatement_views
 from app.services.read.shown import coverage_of, number
-from app.services.terms import TermsHistory, terms_histories
+from app.services.terms import Terms, TermsHistory, terms_histories
 from app.services.views import (
+    RestatementView,
     SampleView,
     WindowView,
 )
-from app.store import organisation, samples
+from app.store import closes, organisation, samples
 from app.store.database import Session
-from app.store.organisation import RevisedMetric
+from app.store.organisation import KeyResultFilter, KeyResultRow
 from app.store.tables import FrozenBaseline, Sample
+
+EVERY_CYCLE = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The span of time in which an instance of a key result asked for one metric."""
+
+    instance: KeyResultRow
+    metric_id: int
+    since: datetime | None
+    until: datetime | None
 
 
 async def key_result_history(
@@ -30,26 +46,86 @@ async def key_result_history(
     after: int = 0,
     limit: int = 1000,
 ) -> list[SampleView] | None:
-    """The samples behind a key result, oldest first, each with the progress it meant; None where there is none."""
-    judged = await judged_key_result(session, team, name, now=now, cycle=cycle)
-    if judged is None:
-        return None
-    row = judged.row
-    asked = ""
-    item = None if row.revision is None else RevisedMetric(row.metric, row.revision, row.metric_team, {})
-    if item is not None and await needs_cycle(session, item):
-        asked = row.key_result.cycle
-    found = await samples.list_samples(
-        session, row.metric.id, asked, since=since, until=until, step=step, after=after, limit=limit
+    """The samples behind a key result in the order they were recorded, each with the progress that it meant under the
+    terms in force; None where there is none. With `EVERY_CYCLE`, through all its cycles. Where the key result came to
+    ask for another metric, the history goes on with that one's."""
+    every = cycle == EVERY_CYCLE
+    wanted = KeyResultFilter(
+        team=team, name=name, cycle=None if every else cycle, current_only=not every and cycle is None
     )
-    history = (await terms_histories(session, [row.key_result]))[row.key_result.id]
-    frozen = (await samples.frozen_baselines(session, [row.key_result.id])).get((row.key_result.id, ""))
-    return [sample_view(sample, revision, _reached(sample, history, frozen)) for sample, revision in found]
+    rows = await organisation.key_result_rows(session, wanted)
+    if not rows:
+        return None
+    rows.sort(key=lambda row: team_cycle(row.team, row.key_result.cycle).start)
+    terms = await terms_histories(session, [row.key_result for row in rows])
+    frozen = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
+    stretches = [one for index in range(len(rows)) for one in _stretches(rows, index, terms, now)]
+    revised = await organisation.revised_metrics(session, {one.metric_id for one in stretches})
+    found: list[tuple[Sample, int, KeyResultRow]] = []
+    for one in stretches:
+        item = revised.get(one.metric_id)
+        asked = one.instance.key_result.cycle if item is not None and await needs_cycle(session, item) else ""
+        part = await samples.list_samples(
+            session,
+            one.metric_id,
+            asked,
+            since=max((moment for moment in (since, one.since) if moment is not None), default=None),
+            until=min((moment for moment in (until, one.until) if moment is not None), default=None),
+            step=step,
+            after=after,
+            limit=limit,
+        )
+        found += [(sample, revision, one.instance) for sample, revision in part]
+    found.sort(key=lambda item: item[0].id)
+    views = []
+    for sample, revision, instance in found[:limit]:
+        held = terms[instance.key_result.id].at(sample.observed_at)
+        reached = _reached(sample, held, frozen.get((instance.key_result.id, "")))
+        views.append(sample_view(sample, revision, reached, instance.key_result.cycle))
+    return views
 
 
-def _reached(sample: Sample, history: TermsHistory, frozen: FrozenBaseline | None) -> float | None:
-    """The progress that a value meant under the terms in force when it was true."""
-    terms = history.at(sample.observed_at)
+async def key_result_restatements(
+    session: Session, team: str, name: str, *, cycle: str | None = None
+) -> list[RestatementView]:
+    """What the sealed values of a key result would be, each since when and why, oldest first; of the current instance,
+    of a cycle's, or of all."""
+    every = cycle == EVERY_CYCLE
+    wanted = KeyResultFilter(
+        team=team, name=name, cycle=None if every else cycle, current_only=not every and cycle is None
+    )
+    ids = [row.key_result.id for row in await organisation.key_result_rows(session, wanted)]
+    sealed = await closes.sealed_key_results(session, ids)
+    found = [view for one in sealed.values() for view in restatement_views(one)]
+    return sorted(found, key=lambda one: one.at)
+
+
+def _stretches(
+    rows: Sequence[KeyResultRow], index: int, histories: Mapping[int, TermsHistory], now: datetime
+) -> list[_Stretch]:
+    """What one instance asked for, when: from its cycle's start, where another one came before, to the next one's, or
+    to its own end once that is over."""
+    row = rows[index]
+    cycle = team_cycle(row.team, row.key_result.cycle)
+    first = cycle.start if index else None
+    last = cycle.end if now >= cycle.end else None
+    if index + 1 < len(rows):
+        last = team_cycle(row.team, rows[index + 1].key_result.cycle).start
+    terms = histories[row.key_result.id].terms
+    found: list[_Stretch] = []
+    for place, one in enumerate(terms):
+        if found and found[-1].metric_id == one.metric_id:
+            continue
+        since = first if not place else max(moment for moment in (one.since, first) if moment is not None)
+        if found:
+            found[-1] = replace(found[-1], until=since)
+        found.append(_Stretch(row, one.metric_id, since, None))
+    found[-1] = replace(found[-1], until=last)
+    return found
+
+
+def _reached(sample: Sample, terms: Terms, frozen: FrozenBaseline | None) -> float | None:
+    """The progress that a value meant under its terms."""
     baseline, target = terms.baseline(frozen), terms.target(frozen)
     if sample.value is None or baseline is None or target is None:
         return None
@@ -78,7 +154,7 @@ async def metric_history(
     return [sample_view(sample, revision) for sample, revision in found]
 
 
-def sample_view(sample: Sample, revision: int, reached: float | None = None) -> SampleView:
+def sample_view(sample: Sample, revision: int, reached: float | None = None, cycle: str | None = None) -> SampleView:
     return SampleView(
         id=sample.id,
         value=sample.value,
@@ -95,4 +171,5 @@ def sample_view(sample: Sample, revision: int, reached: float | None = None) -> 
         recorded_at=sample.recorded_at,
         supersedes=sample.supersedes,
         progress=reached,
+        cycle=cycle or sample.cycle or None,
     )

@@ -65,7 +65,13 @@ def grade_view(sealed: Sealed) -> GradeView:
 
 def restatement_views(sealed: Sealed) -> list[RestatementView]:
     return [
-        RestatementView(at=row.at, value_before=row.value_before, value_now=row.value_now, reason=row.reason)
+        RestatementView(
+            cycle=sealed.close.cycle,
+            at=row.at,
+            value_before=row.value_before,
+            value_now=row.value_now,
+            reason=row.reason,
+        )
         for row in sealed.restatements
     ]
 
