@@ -17,6 +17,7 @@ from app.domain.durations import wall_seconds
 from app.domain.extract import PartExtraction, compile_part
 from app.domain.language import (
     TIME_UNITS,
+    AggregateSpec,
     CalendarSpec,
     DatasetSource,
     Distinct,
@@ -120,14 +121,8 @@ class Definition:
 
     def aggregate_of(self, part: str) -> str:
         """What is computed over a part's facts."""
-        if self.spec.ratio is not None:
-            side = self.spec.ratio.good if part == "good" else self.spec.ratio.total
-            if side.aggregate is not None:
-                return side.aggregate
-            return "sum" if side.records is not None and side.records.value is not None else "count"
-        if isinstance(self.spec.aggregate, Distinct):
-            return "distinct"
-        return self.spec.aggregate or "count"
+        aggregate = _part_aggregate(self.spec, part)
+        return "distinct" if isinstance(aggregate, Distinct) else aggregate or "count"
 
     def rollup_rule(self, part: str) -> Rule | None:
         """How a part's facts are rolled up, None where the value moves with the clock and is told from facts alone."""
@@ -185,11 +180,19 @@ def _compiled(text: str) -> Definition:
             extractions[name] = compile_part(
                 name,
                 source,
-                spec.aggregate if spec.ratio is None else None,
+                _part_aggregate(spec, name),
                 stored["datasets"][source.dataset]["shape"],
                 calendar if _is_business(spec) else None,
             )
     return Definition(spec, zone, calendar, extractions, stored.get("fiscal_year_start", 1))
+
+
+def _part_aggregate(spec: MetricSpec, part: str) -> AggregateSpec | None:
+    """What a part's facts are for: a side of a ratio has an aggregate of its own."""
+    if spec.ratio is None:
+        return spec.aggregate
+    side = spec.ratio.good if part == "good" else spec.ratio.total
+    return side.aggregate or ("sum" if side.records is not None and side.records.value is not None else "count")
 
 
 def revision_definition(spec: MetricSpec, team: Team, datasets: dict[str, Any]) -> dict[str, Any]:
