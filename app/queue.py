@@ -48,11 +48,17 @@ def redis_settings(url: str) -> RedisSettings:
 
 
 class Doorbell:
-    """Rings the workers. Connects on first use and again after a loss; rings for deliveries are coalesced."""
+    """Rings the workers. Connects on first use and again after a loss.
 
-    def __init__(self, redis_url: str, *, linger_seconds: float = 0.02) -> None:
+    Rings for deliveries are coalesced: the first one after a quiet while goes out after `linger_seconds`, and while
+    deliveries keep coming there is one in `gap_seconds`: a ring costs as much as storing dozens of them.
+    """
+
+    def __init__(self, redis_url: str, *, linger_seconds: float = 0.02, gap_seconds: float = 0.1) -> None:
         self._url = redis_url
         self._linger = linger_seconds
+        self._gap = gap_seconds
+        self._rung_at = -gap_seconds
         self._pool: ArqRedis | None = None
         self._connecting = asyncio.Lock()
         self._ringing: asyncio.Task[None] | None = None
@@ -107,7 +113,9 @@ class Doorbell:
             await self._pool.aclose()
 
     async def _ring_soon(self, job: str) -> None:
-        await asyncio.sleep(self._linger)
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(self._linger, self._rung_at + self._gap - loop.time()))
+        self._rung_at = loop.time()
         await self._ring(job)
 
     async def _ring(self, job: str, *arguments: int) -> None:

@@ -59,11 +59,11 @@ async def read_body(headers: Headers, receive: Receive, *, deadline: float = BOD
 
 
 def _declared_length(headers: Headers) -> int | None:
-    lengths = {value for name, value in headers if name == b"content-length"}
+    lengths = [value for name, value in headers if name == b"content-length"]
     if not lengths:
         return None
-    value = lengths.pop()
-    if lengths or not value.isdigit() or len(value) > 19:
+    value = lengths[0]
+    if len(set(lengths)) > 1 or not value.isdigit() or len(value) > 19:
         raise plain_error(400, "Content-Length can not be read.")
     return int(value)
 

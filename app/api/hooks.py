@@ -8,12 +8,13 @@ than storing one (`docs/performance.md`). It answers the same problem+json.
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from app.api.body import content_type, is_json, read_body
+from app.api.body import Headers, content_type, is_json, read_body
 from app.api.front import as_app_error, request_id_of, send_problem
 from app.api.problem import plain_error
 from app.errors import AppError, InvalidInput, NotFound, StoreUnavailable, UnsupportedMedia
@@ -33,6 +34,7 @@ DEADLINE = 10.0
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LONGEST_ID = 255
+_OUTCOMES = ("stored", "duplicate", "conflict", "greeting")
 # What proves who the sender is, or opens anything: not to be kept.
 _CONFIDENTIAL = re.compile(
     r"auth(?!or)|authori[sz]|cookie|signature|secret|token|passw|api-?key|credential|jwt|session"
@@ -54,6 +56,7 @@ class Hooks:
     def __init__(self, telemetry: Telemetry) -> None:
         self.door: HookDoor | None = None
         self._telemetry = telemetry
+        self._taken = {word: telemetry.deliveries.labels(word) for word in _OUTCOMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope)
@@ -72,7 +75,7 @@ class Hooks:
         status = 200 if outcome == "greeting" else 202
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
-        self._telemetry.deliveries.labels(outcome).inc()
+        self._taken[outcome].inc()
         if door is not None and outcome != "greeting":
             await _ring(door)
 
@@ -82,7 +85,7 @@ class Hooks:
         if door is None:
             raise StoreUnavailable
         headers = scope["headers"]
-        if not is_json(content_type(headers)):
+        if not _takes(headers):
             raise UnsupportedMedia("Send application/json.")
         body = await read_body(headers, receive, deadline=DEADLINE)
         if not body:
@@ -107,8 +110,8 @@ class Hooks:
         return msgspec.json.encode({"id": stored.id, "duplicate": not stored.is_new}), outcome
 
     async def _find(self, door: HookDoor, path: str) -> Hook:
-        names = path[len(PREFIX) :].split("/")
-        if len(names) == 2 and all(_NAME.fullmatch(name) for name in names):
+        names = _names(path)
+        if names is not None:
             hook = await door.directory.find(*names)
             if hook is not None:
                 return hook
@@ -127,6 +130,28 @@ async def _ring(door: HookDoor) -> None:
         await door.services.queue.deliveries()
     except Exception as error:  # the delivery is stored; a sweep finds it without the bell
         log.warning("hook.bell_failed", error=type(error).__name__)
+
+
+@lru_cache(maxsize=4_096)
+def _names(path: str) -> tuple[str, str] | None:
+    """The team and the connection that a path names, None where it can name none."""
+    names = path[len(PREFIX) :].split("/")
+    return (names[0], names[1]) if len(names) == 2 and all(map(_NAME.fullmatch, names)) else None
+
+
+@lru_cache(maxsize=1_024)
+def _is_confidential(name: str) -> bool:
+    return _CONFIDENTIAL.search(name) is not None or "\0" in name
+
+
+@lru_cache(maxsize=256)
+def _is_json_type(value: bytes) -> bool:
+    return is_json(content_type([(b"content-type", value)]))
+
+
+def _takes(headers: Headers) -> bool:
+    types = [value for name, value in headers if name == b"content-type"]
+    return len(types) == 1 and _is_json_type(types[0])
 
 
 def _verify(hook: Hook, delivery: InboundDelivery) -> None:
@@ -155,11 +180,7 @@ def _new(hook: Hook, delivery: InboundDelivery) -> NewDelivery:
         dedupe_key=f"sha256:{digest}" if not identity else f"id:{identity}",
         digest=digest,
         received_at=delivery.received_at,
-        headers=[
-            (name, value)
-            for name, value in delivery.headers
-            if not _CONFIDENTIAL.search(name) and "\0" not in name + value
-        ],
+        headers=[(name, value) for name, value in delivery.headers if not _is_confidential(name) and "\0" not in value],
         # The digest above is of what was sent; what the connection redacts is stored nowhere.
         body=_kept(hook, delivery),
     )

@@ -27,11 +27,13 @@ from app.store.types import microseconds
 PATIENCE = 15.0
 # SQLite's own busy handler sleeps for up to 100 ms at a time, and so finds the lock taken again by a busy worker.
 _PAUSE = 0.0005
-_LARGEST = 64
 _COLUMNS = 6
+# One of each size of batch, so that each is parsed once.
+_STATEMENTS = 160
+_FIND = "SELECT id, digest FROM delivery WHERE connection_id = ? AND dedupe_key = ?"
 
 _INTO = "INSERT INTO delivery (connection_id, dedupe_key, digest, received_at, headers, body, is_pending, conflicts)"
-_UNLESS_THERE = "ON CONFLICT (connection_id, dedupe_key) DO NOTHING RETURNING id, connection_id, dedupe_key"
+_UNLESS_THERE = "ON CONFLICT (connection_id, dedupe_key) DO NOTHING"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -74,38 +76,51 @@ class SqliteLog:
 
     def _append(self, batch: Sequence[NewDelivery]) -> list[Stored]:
         connection = self._connected()
+        values: list[Any] = []
+        for new in batch:
+            values += (
+                new.connection_id,
+                new.dedupe_key,
+                new.digest,
+                microseconds(new.received_at),
+                _encode(new.headers).decode(),
+                new.body,
+            )
         _begin(connection)
         try:
-            created: dict[tuple[int, str], int] = {}
-            for start, size in _chunks(len(batch)):
-                values: list[Any] = []
-                for new in batch[start : start + size]:
-                    values += (
-                        new.connection_id,
-                        new.dedupe_key,
-                        new.digest,
-                        microseconds(new.received_at),
-                        _encode(new.headers).decode(),
-                        new.body,
-                    )
-                for row in connection.execute(_insert(size), values).fetchall():
-                    created[row[1], row[2]] = row[0]
-            known: dict[tuple[int, str], tuple[int, str]] = {}
-            for key in _missing(batch, created):
-                known[key] = connection.execute(
-                    "SELECT id, digest FROM delivery WHERE connection_id = ? AND dedupe_key = ?", key
-                ).fetchone()
-            answers, conflicts = _answers(batch, created, known)
-            connection.executemany("UPDATE delivery SET conflicts = conflicts + 1 WHERE id = ?", conflicts)
+            inserted = connection.execute(_insert(len(batch)), values)
+            # No RETURNING: each of its rows is a step for which this thread would wait for the interpreter's lock.
+            # Nobody else writes meanwhile, so the ids follow each other in the order of the batch.
+            first = (inserted.lastrowid or 0) - inserted.rowcount + 1
+            if inserted.rowcount == len(batch):
+                answers = [Stored(first + index, True, False) for index in range(len(batch))]
+            else:
+                answers = self._redelivered(connection, batch, first if inserted.rowcount else None)
             connection.execute("COMMIT")
         except BaseException:
             self._disconnect()  # with it goes the transaction, whatever state it is in
             raise
         return answers
 
+    def _redelivered(
+        self, connection: sqlite3.Connection, batch: Sequence[NewDelivery], first: int | None
+    ) -> list[Stored]:
+        """The answers to a batch of which some were there before; ids from `first` on are new."""
+        created: dict[tuple[int, str], int] = {}
+        known: dict[tuple[int, str], tuple[int, str]] = {}
+        for key in dict.fromkeys((new.connection_id, new.dedupe_key) for new in batch):
+            row = connection.execute(_FIND, key).fetchone()
+            if first is not None and row[0] >= first:
+                created[key] = row[0]
+            else:
+                known[key] = row
+        answers, conflicts = _answers(batch, created, known)
+        connection.executemany("UPDATE delivery SET conflicts = conflicts + 1 WHERE id = ?", conflicts)
+        return answers
+
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=32)
+            connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS)
             try:
                 for pragma in ("busy_timeout=15000", "journal_mode=WAL", *SQLITE_SETTINGS, "busy_timeout=0"):
                     connection.execute(f"PRAGMA {pragma}")
@@ -135,19 +150,7 @@ def _begin(connection: sqlite3.Connection) -> None:
             return
 
 
-def _chunks(count: int) -> list[tuple[int, int]]:
-    """Powers of two that add up to `count`, so that a few statements serve every batch: (start, size)."""
-    found: list[tuple[int, int]] = []
-    start, size = 0, _LARGEST
-    while start < count:
-        while size > count - start:
-            size //= 2
-        found.append((start, size))
-        start += size
-    return found
-
-
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_STATEMENTS)
 def _insert(rows: int) -> str:
     marks = ", ".join([f"({', '.join('?' * _COLUMNS)}, 1, 0)"] * rows)
     return f"{_INTO} VALUES {marks} {_UNLESS_THERE}"
@@ -160,7 +163,7 @@ SELECT connection_id, dedupe_key, digest, received_at, headers, body, true, 0
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bytea[])
   AS new (connection_id, dedupe_key, digest, received_at, headers, body)
 """
-_APPEND = " ".join((_INTO, _NEW, _UNLESS_THERE))
+_APPEND = " ".join((_INTO, _NEW, _UNLESS_THERE, "RETURNING id, connection_id, dedupe_key"))
 _KNOWN = """
 SELECT delivery.connection_id, delivery.dedupe_key, delivery.id, delivery.digest
 FROM delivery JOIN unnest($1::bigint[], $2::text[]) AS wanted (connection_id, dedupe_key)

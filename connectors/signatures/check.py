@@ -157,6 +157,7 @@ def _check_age(text: str, received_at: datetime) -> None:
         raise SignatureError("The timestamp of the delivery is more than five minutes from now.")
 
 
+@lru_cache(maxsize=256)
 def _is_encodable(value: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in value)
 

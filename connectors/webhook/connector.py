@@ -13,7 +13,7 @@ from connectors.secrets import Secret
 from connectors.signatures import PROVIDERS, Provider
 from connectors.signatures import verify as verify_proof
 from connectors.webhook.cloudevents import is_binary, structured
-from connectors.webhook.models import Proof, Unverified, WebhookConfig
+from connectors.webhook.models import BasicPassword, BearerToken, Proof, Unverified, WebhookConfig
 from connectors.webhook.presets import PRESETS
 from connectors.webhook.redaction import redacted
 
@@ -50,7 +50,7 @@ def identify(config: WebhookConfig, delivery: InboundDelivery) -> str | None:
         return hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
     if value and _IDENTITY.fullmatch(value):
         return value
-    if getattr(proof, "without_id", None) == "every":
+    if isinstance(proof, BearerToken | BasicPassword | Unverified) and proof.without_id == "every":
         digest = hashlib.sha256(delivery.body).hexdigest()
         return f"{delivery.received_at.isoformat()}-{digest[:16]}"
     return None

@@ -1,5 +1,6 @@
 """The config of a webhook connection: how its sender proves who it is, and what of a body is never kept."""
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -90,7 +91,7 @@ class HmacSha256(_Proof):
             raise PydanticCustomError("signed", "'timestamp_header' and {timestamp} in 'signed' go together")
         return self
 
-    @property
+    @cached_property
     def proof(self) -> Scheme:
         return HmacSigned(
             header=self.header,

@@ -1,0 +1,104 @@
+"""Other ways to take a webhook, served as ours is: `python -m bench.yardsticks noop|plain DESCRIPTOR URL`.
+
+`noop` is a bare Starlette route that answers 202 and reads nothing. `plain` is what one writes first: a FastAPI
+endpoint that verifies the signature, parses with pydantic and stores one SQLModel row in a transaction of its own.
+"""
+
+import hashlib
+import hmac
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlmodel import Field, SQLModel
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+SECRET_VARIABLE = "BENCH_SECRET"
+
+
+class PlainDelivery(SQLModel, table=True):
+    __tablename__ = "plain_delivery"
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(unique=True)
+    received_at: str
+    body: str
+
+
+class Order(BaseModel):
+    """The body of the bench's deliveries."""
+
+    id: str
+    event: str
+    at: datetime
+    padding: str
+
+
+def noop() -> ASGIApp:
+    async def take(request: Request) -> Response:
+        return Response(status_code=202)
+
+    return Starlette(routes=[Route("/hook", take, methods=["POST"])])
+
+
+def plain(url: str) -> ASGIApp:
+    secret = os.environ[SECRET_VARIABLE].encode()
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _configure(connection: Any, _: object) -> None:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
+                connection.execute(f"PRAGMA {pragma}")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.tables["plain_delivery"].create, checkfirst=True)
+        yield
+        await engine.dispose()
+
+    async def session() -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(engine, expire_on_commit=False) as opened:
+            yield opened
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.post("/hook", status_code=202)
+    async def take(request: Request, opened: Annotated[AsyncSession, Depends(session)]) -> dict[str, Any]:
+        body = await request.body()
+        signature = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(signature, request.headers["x-hub-signature-256"]):
+            raise HTTPException(401)
+        Order.model_validate_json(body)
+        row = PlainDelivery(
+            digest=hashlib.sha256(body).hexdigest(), received_at=datetime.now(UTC).isoformat(), body=body.decode()
+        )
+        opened.add(row)
+        await opened.commit()
+        return {"id": row.id}
+
+    return app
+
+
+def main() -> None:
+    kind, descriptor, url = sys.argv[1:]
+    app = noop() if kind == "noop" else plain(url)
+    listening = socket.socket(fileno=int(descriptor))
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()
