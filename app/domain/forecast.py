@@ -81,6 +81,8 @@ def forecast(
     A pure function that moves slowly with the clock, so its result may be kept until a value comes or the hour ends.
     ValueError for a naive moment or a bound relative to a baseline.
     """
+    if now.tzinfo is None or end.tzinfo is None:
+        raise ValueError("aware moments are expected")
     if must is not None and must.is_relative:
         raise ValueError("an absolute bound is expected")
     if now >= end:

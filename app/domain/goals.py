@@ -110,8 +110,8 @@ class ExpectedShares(Model):
 
 
 class ExpectedPoints(Model):
-    """Status by the percentage points below the expected progress up to which a key result is on track, or merely
-    behind."""
+    """Status by the percentage points below the expected progress from which a key result is behind (`on_track_points`)
+    or at risk (`behind_points`); less than that is on track, or merely behind."""
 
     on_track_points: Number
     behind_points: Number

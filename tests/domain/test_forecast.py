@@ -205,6 +205,13 @@ def test_a_bound_relative_to_a_baseline_is_refused() -> None:
         forecast([], now=NOW, end=END, shape=LEVEL, must=parse_bound(">= 97% of baseline"))
 
 
+def test_a_naive_moment_is_refused() -> None:
+    naive = NOW.replace(tzinfo=None)
+    for now, end in ((naive, END), (NOW, END.replace(tzinfo=None)), (naive, naive)):
+        with pytest.raises(ValueError, match="aware"):
+            forecast([], now=now, end=end, shape=LEVEL)
+
+
 @pytest.mark.parametrize(
     ("rule", "baseline", "expected"),
     [

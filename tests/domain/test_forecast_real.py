@@ -1,13 +1,15 @@
 """Forecasts of real histories, on the part of the time that the method was not designed on."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from bench.forecast import Score, geometric_mean, scored
-from bench.histories import Recorded, helpdesk, issues
+from bench.histories import Recorded, from_csv, helpdesk, issues
 
 read = cache(lambda source, folder: source(folder))
 
@@ -39,3 +41,19 @@ def test_a_chance_is_what_it_says(shared_data: Path) -> None:
     assert len(unlikely) > 40
     assert sum(likely) / len(likely) > 0.75
     assert sum(unlikely) / len(unlikely) < 0.3
+
+
+def test_histories_of_ones_own_are_read_from_a_csv_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text(
+        "metric,at,value,cumulative\n"
+        "closed,2026-01-02T09:00:00,3,1\nclosed,2026-01-01T22:00:00+01:00,1.5,1\nopen,2026-01-01T00:00:00Z,7,\n",
+        encoding="utf-8",
+    )
+    closed, still_open = from_csv(file)
+    assert (closed.name, closed.values, closed.shape.is_cumulative) == ("closed", [Decimal("1.5"), Decimal(3)], True)
+    assert datetime(2026, 1, 1, tzinfo=UTC) in closed.shape.resets
+    assert (still_open.values, still_open.shape.is_cumulative) == ([Decimal(7)], False)
+    assert closed.history(date(2026, 1, 1), datetime(2026, 1, 2, tzinfo=UTC)) == [
+        (datetime(2026, 1, 1, 23, 59, tzinfo=UTC), Decimal("1.5"))
+    ]
