@@ -1,7 +1,9 @@
 """Keeping a part's roll-up in step with its facts, in the transaction that changes them.
 
 The roll-up holds the tip: the facts known now that nothing is known to end. What a change adds or takes away is added
-to three rows: that of the local day, of its span, and of everything.
+to three rows: that of the local day, of its span, and of everything. A change of a few facts only marks them
+(`awaits_rollup`), which takes no statement more than writing them; whoever reads counts them in, and a later change
+rolls up all that wait (`Rule.may_wait`).
 """
 
 from collections import Counter
@@ -82,7 +84,7 @@ class Upkeep:
         """Write the roll-up, now that the facts are written. `has_ahead`: some that came begin or cease to hold at a
         moment that is still to come."""
         if self._whole is None and not self._is_new:
-            # Facts from before there were roll-ups.
+            # Its first facts have waited, or they are older than roll-ups.
             await build(self._session, self._revision_id, self._part, self._rule, now=self._now)
             return
         if self._groups:
