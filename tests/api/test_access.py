@@ -39,6 +39,7 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "GET /v1/metrics/{team}/{name}/history": ("read",),
     "POST /v1/metrics/{team}/{name}/milestones/{step}": ("write", "ingest"),
     "POST /v1/metrics/{team}/{name}/refresh": ("write",),
+    "POST /v1/datasets/{team}/{name}/confirm-drop": ("write",),
     "PUT /v1/metrics/{team}/{name}/values/{date}": ("write", "ingest"),
     "GET /v1/datasets": ("read",),
     "GET /v1/datasets/{team}/{name}": ("read",),

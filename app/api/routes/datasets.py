@@ -3,12 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 
 from app.api.access import Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
 from app.api.examples import DATASET, PLAN, RECORD, page
+from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import ObjectName, PageQuery, TeamName, TeamPageQuery
 from app.domain.language import DatasetSpec
@@ -16,7 +18,15 @@ from app.errors import NotFound
 from app.services.apply import delete_object, put_object
 from app.services.inventory import list_datasets, list_records
 from app.services.paging import decode_id, encode_cursor
+from app.services.pull import confirm_drop
 from app.services.views import DatasetView, PlanView, RecordView
+
+
+class HeldDrop(BaseModel):
+    """How many records were held back (0: none are)."""
+
+    held: int
+
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
@@ -80,6 +90,30 @@ async def get_records(
     items, following = found
     cursor = None if following is None else encode_cursor("records", following)
     return answer(request, Items[RecordView](items=items, next=cursor))
+
+
+@router.post(
+    "/{team}/{name}/confirm-drop",
+    summary="Confirm that many records are gone",
+    status_code=202,
+    response_model=HeldDrop,
+    responses={
+        202: shows({"held": 312}, description="The next sweep, due now, drops them."),
+        **errors(404, 409, body=True),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+)
+async def confirm(
+    request: Request, context: Context, principal: Writer, team: TeamName, name: ObjectName, body: NoBody
+) -> Response:
+    """Where more than a tenth of a dataset is gone at once nothing is dropped until somebody says that it is right: it
+    may as well be a permission that was taken. A warning of the connection says so. Needs `write`."""
+
+    async def act() -> Response:
+        held = await confirm_drop(context.services, team, name, principal.actor)
+        return result(HeldDrop(held=held), status=202)
+
+    return await once(context, request, principal, body, act)
 
 
 @router.put(
