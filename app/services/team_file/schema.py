@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.domain.language import TeamFile
+from app.services.team_file.rules import RULES
+from app.services.team_file.words import WORDS
 from connectors.contract import Connector
 from connectors.registry import connectors as registered
 
@@ -21,17 +23,38 @@ def team_file_schema(connectors: Mapping[str, Connector] | None = None) -> dict[
     connectors = registered() if connectors is None else connectors
     schema = TeamFile.model_json_schema(ref_template=_TEMPLATE)
     definitions: dict[str, Any] = schema["$defs"]
+    for name, definition in ((schema["title"], schema), *definitions.items()):
+        _describe(name, definition.get("properties", {}))
     connection = definitions["ConnectionSpec"]
     connection["oneOf"] = [
         _connection(connection["properties"], connector, definitions) for connector in connectors.values()
     ]
-    connection.update(additionalProperties=True, properties={"connector": {"enum": sorted(connectors)}})
+    kinds = {"enum": sorted(connectors), "description": connection["properties"]["connector"]["description"]}
+    connection.update(additionalProperties=True, properties={"connector": kinds})
     for name, models in (
         ("DatasetSpec", [connector.dataset for connector in connectors.values()]),
         ("QuerySource", [connector.query for connector in connectors.values()]),
     ):
         _open(definitions[name], [model for model in models if model is not None], definitions)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _describe(model: str, properties: dict[str, dict[str, Any]]) -> None:
+    """What each key means and looks like, and which warnings there are to silence."""
+    for key, word in WORDS.get(model, {}).items():
+        if key in properties:
+            description, *examples = word
+            properties[key] |= {"description": description} | ({"examples": examples} if examples else {})
+    if "silence" in properties:
+        properties["silence"] = {
+            "type": "object",
+            "description": "Warnings that do not apply here: the code, and the reason why not.",
+            "properties": {
+                rule.code: {"type": "string", "minLength": 1, "maxLength": 2000, "description": rule.summary}
+                for rule in RULES.values()
+            },
+            "additionalProperties": False,
+        }
 
 
 def _connection(own: dict[str, Any], connector: Connector, definitions: dict[str, Any]) -> dict[str, Any]:
