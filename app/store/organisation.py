@@ -328,14 +328,16 @@ async def newest_revision(session: AsyncSession, metric_id: int) -> MetricRevisi
 
 async def revision_at(session: AsyncSession, metric_id: int, moment: datetime) -> MetricRevision | None:
     """The revision that was served at a moment (the first one for moments before it): that of the newest sample, for a
-    revision is made before it is built, and evaluated as soon as it is current."""
+    revision is made before it is built, and evaluated as soon as it is current. A metric that nobody has asked for in
+    its cycle has no sample: then the newest one that was made by then, and is not still being built."""
     query = select(MetricRevision).where(col(MetricRevision.metric_id) == metric_id)
-    served = (
-        query.join(Sample, col(Sample.revision_id) == col(MetricRevision.id))
-        .where(col(Sample.recorded_at) <= moment)
-        .order_by(col(Sample.id).desc())
-    )
+    sampled = query.join(Sample, col(Sample.revision_id) == col(MetricRevision.id))
+    served = sampled.where(col(Sample.recorded_at) <= moment).order_by(col(Sample.id).desc())
     found = (await session.scalars(served.limit(1))).first()
+    if found is None and (await session.scalars(sampled.limit(1))).first() is None:
+        current = select(col(Metric.revision_id)).where(col(Metric.id) == metric_id).scalar_subquery()
+        made = query.where(col(MetricRevision.created_at) <= moment, col(MetricRevision.id) <= current)
+        found = (await session.scalars(made.order_by(col(MetricRevision.number).desc()).limit(1))).first()
     return found or (await session.scalars(query.order_by(col(MetricRevision.number)).limit(1))).first()
 
 
