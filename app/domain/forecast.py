@@ -8,22 +8,21 @@ conformal prediction (Lei et al. 2018, https://doi.org/10.1080/01621459.2017.130
 seen that do not overlap. No distribution is assumed, and nothing is fitted to other metrics.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from itertools import accumulate
-from math import ceil, floor, log10, sqrt
+from math import ceil, sqrt
 from statistics import median
 
 from app.domain.language import Change, Maintain
+from app.domain.outcome import Forecast, Outlook, answer
 from app.domain.progress import Bound, parse_bound, resolve_target
 from app.domain.series import History, NotEnough, Series, Shape, evenly_spaced, shape_of
 
 __all__ = ["Forecast", "History", "NotEnough", "Shape", "forecast", "goal", "shape_of"]
 
-COVERAGE = 0.8
 _ORIGINS = 60
 _FEWEST_ORIGINS = 5
 # Pulls towards the mean and along the trend, each with how bold it is against the usual one.
@@ -37,30 +36,6 @@ _WIDENING = 0.5
 _GROWTH = 0.75
 """The power with which errors grow beyond the longest horizon that history allows to try."""
 _WEEKS_FOR_WEEKDAYS = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """The value at the end, the interval that holds it four times out of five, and the chance (0.00 to 1.00) that the
-    goal holds then; None without a goal. `days` of history went into it, `method` says in a few words how."""
-
-    value_at_end: Decimal
-    low: Decimal
-    high: Decimal
-    chance_of_target: Decimal | None
-    days: int
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Outlook:
-    """The middle, the sorted distances by which the method missed (scaled to the horizon), and how many of them are
-    independent of each other."""
-
-    middle: float
-    misses: list[float]
-    stretches: float
-    method: str
 
 
 def goal(rule: Decimal | Change | Maintain, baseline: Decimal | None) -> Bound | None:
@@ -94,10 +69,10 @@ def forecast(
     if isinstance(series, NotEnough):
         return series
     outlook = _cumulative(series) if shape.is_cumulative else _level(series)
-    return _answer(outlook, series, known, shape, must)
+    return answer(outlook, series, known, shape, must)
 
 
-def _level(series: Series) -> _Outlook:
+def _level(series: Series) -> Outlook:
     plain, error = _pulled(series.numbers, series.base, series)
     weeks = len(series.weekdays) // 7
     if weeks < _WEEKS_FOR_WEEKDAYS or not series.weekdays_ahead:
@@ -111,10 +86,10 @@ def _level(series: Series) -> _Outlook:
     if seasonal_error >= error * 0.95:
         return plain
     middle = seasonal.middle + offsets[series.weekdays_ahead[-1]]
-    return _Outlook(middle, seasonal.misses, seasonal.stretches, f"{seasonal.method}, by weekday")
+    return Outlook(middle, seasonal.misses, seasonal.stretches, f"{seasonal.method}, by weekday")
 
 
-def _pulled(numbers: Sequence[float], base: float, series: Series) -> tuple[_Outlook, float]:
+def _pulled(numbers: Sequence[float], base: float, series: Series) -> tuple[Outlook, float]:
     """The outlook of what has a level, and the mean miss of the pulls that were chosen."""
     count = len(numbers)
     ahead = sum(series.ahead)
@@ -142,10 +117,10 @@ def _pulled(numbers: Sequence[float], base: float, series: Series) -> tuple[_Out
     middle = base + a * (_mean(sums, count, lately) - base) + b * slope
     names = [name for name, pull in (("its mean", a), ("its trend", b)) if pull]
     method = f"pulled to {' and '.join(names)}" if names else "its last value"
-    return _Outlook(middle, _scaled(misses, ahead, horizon, stretches), stretches, method), sum(misses) / len(misses)
+    return Outlook(middle, _scaled(misses, ahead, horizon, stretches), stretches, method), sum(misses) / len(misses)
 
 
-def _cumulative(series: Series) -> _Outlook:
+def _cumulative(series: Series) -> Outlook:
     count = len(series.numbers)
     ahead = sum(series.ahead)
     _, horizon, origins, stretches = _trials(series, ahead)
@@ -177,7 +152,7 @@ def _cumulative(series: Series) -> _Outlook:
             weights, coming = by_day, sum(part * factors[day] for part, day in parts)
             found, method = seasonal, f"{method}, by weekday"
     middle = series.base + expected(count - 1, weights, coming)
-    return _Outlook(middle, _scaled(found, ahead, horizon, stretches), stretches, method)
+    return Outlook(middle, _scaled(found, ahead, horizon, stretches), stretches, method)
 
 
 def _trials(series: Series, ahead: float) -> tuple[int, int, list[int], float]:
@@ -235,84 +210,3 @@ def _weekday_factors(series: Series) -> list[float] | None:
     if mean <= 0 or min(sums) < 0:
         return None
     return [(total / mean + 2) / (number + 2) for total, number in zip(sums, counts, strict=True)]
-
-
-def _answer(outlook: _Outlook, series: Series, known: History, shape: Shape, must: Bound | None) -> Forecast:
-    last = known[-1][1]
-    # A count that is still open never falls below what it has.
-    floors = [bound for bound in (shape.lowest, last if _only_grows(series, shape) else None) if bound is not None]
-    lowest, highest = max(floors, default=None), shape.highest
-    reach = _quantile(outlook.misses, COVERAGE) if series.ahead else 0.0
-    low, high = outlook.middle - reach, outlook.middle + reach
-    places = _places(known, high - low)
-
-    def bounded(number: float, rounding: str) -> Decimal:
-        value = Decimal(number).quantize(Decimal(1).scaleb(-places), rounding)
-        value = value if lowest is None else max(value, lowest)
-        return value if highest is None else min(value, highest)
-
-    return Forecast(
-        value_at_end=bounded(outlook.middle, ROUND_HALF_EVEN),
-        low=bounded(low, ROUND_FLOOR),
-        high=bounded(high, ROUND_CEILING),
-        chance_of_target=None if must is None else _chance(outlook, series, must, lowest, highest),
-        days=series.days,
-        method=outlook.method if series.ahead else "its last value: no step is left",
-    )
-
-
-def _only_grows(series: Series, shape: Shape) -> bool:
-    return shape.is_cumulative and shape.never_falls and series.base > 0
-
-
-def _chance(outlook: _Outlook, series: Series, must: Bound, lowest: Decimal | None, highest: Decimal | None) -> Decimal:
-    """The part of the outcomes that keep a bound, by the same misses as the interval."""
-    if must.upper is not None:
-        inside = _above(outlook, series, must.limit, lowest, highest) - _above(
-            outlook, series, must.upper, lowest, highest, is_strict=True
-        )
-        part = max(inside, 0.0)
-    elif must.is_floor:
-        part = _above(outlook, series, must.limit, lowest, highest, is_strict=must.comparison == ">")
-    else:
-        part = 1 - _above(outlook, series, must.limit, lowest, highest, is_strict=must.comparison == "<=")
-    return Decimal(part).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-
-
-def _above(
-    outlook: _Outlook,
-    series: Series,
-    limit: Decimal,
-    lowest: Decimal | None,
-    highest: Decimal | None,
-    *,
-    is_strict: bool = False,
-) -> float:
-    """The part of the outcomes at a limit or above it, or strictly above it."""
-    if lowest is not None and (limit < lowest or (limit == lowest and not is_strict)):
-        return 1.0
-    if highest is not None and (limit > highest or (limit == highest and is_strict)):
-        return 0.0
-    distance = float(limit) - outlook.middle
-    if not series.ahead:
-        return float(distance < 0 or (distance == 0 and not is_strict))
-    farther = len(outlook.misses) - bisect_left(outlook.misses, abs(distance))
-    tail = (farther + 0.5) / (len(outlook.misses) + 1) / 2
-    # What was never seen in so few stretches is not impossible.
-    tail = min(max(tail, 0.25 / (outlook.stretches + 2)), 0.5)
-    return tail if distance > 0 else 1 - tail
-
-
-def _quantile(ordered: Sequence[float], part: float) -> float:
-    position = (len(ordered) - 1) * part
-    below = floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
-
-
-def _places(known: History, width: float) -> int:
-    """The decimals worth showing: two digits of the interval's width, and never more than the values have."""
-    exponents = [value.as_tuple().exponent for _, value in known[-30:]]
-    most = max((-exponent for exponent in exponents if isinstance(exponent, int)), default=0)
-    worth = 1 - floor(log10(width)) if width > 0 else most
-    return max(min(most, worth, 10), 0)

@@ -205,6 +205,13 @@ def test_a_bound_relative_to_a_baseline_is_refused() -> None:
         forecast([], now=NOW, end=END, shape=LEVEL, must=parse_bound(">= 97% of baseline"))
 
 
+@pytest.mark.parametrize("scale", ["1E+26", "1E-26"])
+def test_the_largest_and_the_smallest_numbers_of_the_language_are_forecast(scale: str) -> None:
+    history = [(at, value * D(scale)) for at, value in daily(lambda day: day % 9 + 1, places=0)]
+    found = foretold(history)
+    assert 0 < found.value_at_end <= found.high < 20 * D(scale)
+
+
 def test_a_naive_moment_is_refused() -> None:
     naive = NOW.replace(tzinfo=None)
     for now, end in ((naive, END), (NOW, END.replace(tzinfo=None)), (naive, naive)):
