@@ -64,6 +64,8 @@ def test_what_is_paused_weighs_nowhere() -> None:
     nodes = {"top": ObjectiveNode([own("0.2")]), "a": ObjectiveNode([own("1")], left_out="paused: later")}
     top = roll_up_all(nodes, [gives("a", "top")])["top"]
     assert (top.progress, top.parts[1].part.left_out) == (F(1, 5), "paused: later")
+    alone = {**nodes, "top": ObjectiveNode([own("0.2")], stands_alone=True)}
+    assert roll_up_all(alone, [gives("a", "top")])["top"].parts[1].part.left_out == "paused: later"
 
 
 def test_the_unknown_lowers_the_coverage_all_the_way_up() -> None:

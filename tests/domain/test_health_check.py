@@ -326,6 +326,13 @@ def test_nothing_is_found_where_nothing_is(known: KeyResultFacts) -> None:
     assert (result.findings, result.proposal) == ((), "keep")
 
 
+def test_before_half_time_a_slow_start_without_a_forecast_is_no_reason_to_change_the_goal() -> None:
+    now = on(30)
+    result = checked(facts("14", now=now, last_changed_at=on(29), last_check_in_at=on(29)), now)
+    assert [(item.code, item.severity) for item in result.findings] == [("off_pace", "warning")]
+    assert result.proposal == "keep"
+
+
 def test_silence_is_not_taken_for_standing_still() -> None:
     result = checked(facts(last_changed_at=on(1), last_success_at=on(10)))
     assert [item.code for item in result.findings] == ["stale_data"]
