@@ -101,7 +101,7 @@ def _facts(
         earlier=tuple(
             EarlierCycle(name=one.name, value=value)
             for one in earlier
-            if (value := _value_at_end(histories, item.row.metric.id, one)) is not None
+            if (value := _value_at_end(histories, item, one)) is not None
         ),
         aggregate=None
         if definition is None or definition.spec.form not in ("records", "duration")
@@ -117,8 +117,14 @@ def _history(histories: Series, metric_id: int, cycle: str) -> History:
     return histories.get((metric_id, cycle)) or histories.get((metric_id, ""), ())
 
 
-def _value_at_end(histories: Series, metric_id: int, cycle: Cycle) -> Decimal | None:
-    values = [value for at, value in _history(histories, metric_id, cycle.name) if cycle.start <= at < cycle.end]
+def _value_at_end(histories: Series, item: Judged, cycle: Cycle) -> Decimal | None:
+    """What was known within a cycle last. What is said of a last day is true at its end, where a total begins anew."""
+    is_total = item.row.revision is not None and definition_of(item.row.revision).is_cumulative
+    values = [
+        value
+        for at, value in _history(histories, item.row.metric.id, cycle.name)
+        if cycle.start <= at < cycle.end or (at == cycle.end and not is_total)
+    ]
     return values[-1] if values else None
 
 
