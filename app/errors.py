@@ -38,6 +38,8 @@ class AppError(Exception):
     status = 500
     code = "error"
     title = "The request failed"
+    #: What is said where nobody says more.
+    said: str | None = None
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class AppError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail or self.title)
-        self.detail = detail
+        self.detail = detail or self.said
         self.code = code or self.code
         self.status = status or self.status
         self.title = title or self.title
@@ -64,6 +66,7 @@ class Unauthenticated(AppError):
     status = 401
     code = "unauthenticated"
     title = "A valid token is needed"
+    said = "Send one header `Authorization: Bearer okr_…`; `krsync token create` makes one, a revoked one is refused."
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="krsync"'})
@@ -75,6 +78,7 @@ class Forbidden(AppError):
     status = 403
     code = "forbidden"
     title = "The token does not allow this"
+    said = "Use a token with the scope and the team that this takes."
 
 
 class NotFound(AppError):
@@ -83,6 +87,7 @@ class NotFound(AppError):
     status = 404
     code = "not_found"
     title = "Not found"
+    said = "There is nothing under this name, or it is not for this token."
 
 
 class Conflict(AppError):
@@ -99,6 +104,7 @@ class VersionConflict(AppError):
     status = 412
     code = "version_conflict"
     title = "The object has another version by now"
+    said = "Read it again: If-Match names a version that it does not have, or it is not there."
 
 
 class TooLarge(AppError):

@@ -4,7 +4,7 @@ A plan is an apply that is rolled back: what it foretells is what an apply then 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from app.services.export import team_value
 from app.services.input_graph import input_graph
 from app.services.plans import UNUSED, plan_pulls
 from app.services.reconcile import Reconciled, reconcile
-from app.services.renames import Rename, rename
+from app.services.renames import Rename, rename, renamed_to
 from app.services.stored_lint import lint_stored
 from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_team_file, pointer
 from app.services.team_file.problems import InvalidTeamFile as InvalidTeamFile
@@ -135,14 +135,24 @@ async def delete_object(
         await organisation.lock_team(session, team)
         tree = await team_value(session, team)
         if tree is None or not _remove(tree, kind, name):
-            raise NotFound
+            now_named = await renamed_to(session, kind, team, name)
+            raise NotFound if now_named is None else NotFound(f"It was renamed: it is {now_named} now.", code="renamed")
         await _check_version(session, team, kind, name, if_match)
-        checked = _checked(services, tree, team, await _known_names(session, team), at=())
+        try:
+            checked = _checked(services, tree, team, await _known_names(session, team))
+        except InvalidTeamFile as error:
+            if any(problem.code != "unknown_name" for problem in error.problems):
+                raise
+            # The rest was sound with it: what is wrong now is whatever names it.
+            raise _in_use(_users(team, error.problems)) from None
         touch = Touch(kind, name)
         outcome = await _apply(session, services, checked, actor, True, "api", touch=touch, is_plan=False)
         kept = next((one for one in outcome.changes if (one.kind, one.id) == (kind, f"{team}/{name}")), None)
         if kept is not None and kept.action == "kept":
-            raise Conflict(f"It stays: {kept.reason}.")
+            reason = str(kept.reason)
+            if reason.startswith("needed by "):
+                raise _in_use(reason.removeprefix("needed by ").split(", "))
+            raise Conflict(f"It stays: {reason}.", code="in_use")
     await _ring(services)
     return outcome
 
@@ -153,6 +163,23 @@ async def reapply_within(session: Session, services: Services, team: str, *, act
     checked = _checked(services, tree, team, await _known_names(session, team))
     nothing = Touch("organisation", team)
     await _apply(session, services, checked, actor, False, "api", touch=nothing, is_plan=False)
+
+
+def _in_use(users: Sequence[str]) -> Conflict:
+    first = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
+    return Conflict(f"It is still used by {first}: change or delete that first.", code="in_use")
+
+
+def _users(team: str, problems: Sequence[Problem]) -> list[str]:
+    """The objects that problems are about, as `kind team/name`, each once."""
+    found: dict[str, None] = {}
+    for problem in problems:
+        path = problem.path
+        if path[:1] == ("objectives",) and path[2:3] == ("key_results",) and len(path) > 3:
+            found[f"key result {team}/{path[3]}"] = None
+        elif len(path) > 1:
+            found[f"{str(path[0]).removesuffix('s')} {team}/{path[1]}"] = None
+    return list(found)
 
 
 async def _ring(services: Services) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.records import JsonValue as Json
-from app.errors import NotFound, VersionConflict
+from app.errors import Conflict, NotFound, VersionConflict
 from app.services import apply as applying
 from app.services.apply import InvalidTeamFile, delete_object, put_object
 from app.services.export import export_team
@@ -269,8 +269,12 @@ async def test_another_version_than_the_stored_one_is_refused(story: Story, name
 
 async def test_deleting_ends_with_what_nothing_needs(story: Story) -> None:
     await story.apply(FILE)
-    with pytest.raises(InvalidTeamFile):
+    with pytest.raises(Conflict) as refused:
         await delete_object(story.services, TEAM, "metric", "spent", actor="api")
+    assert refused.value.code == "in_use"
+    assert refused.value.detail == "It is still used by key result support/cheap: change or delete that first."
+    with pytest.raises(Conflict, match=r"still used by dataset support/tickets, metric support/open_now:"):
+        await delete_object(story.services, TEAM, "connection", "jira", actor="api")
     with pytest.raises(NotFound):
         await delete_object(story.services, TEAM, "metric", "nothing", actor="api")
     outcome = await delete_object(story.services, TEAM, "key_result", "cheap", actor="api", if_match=1)

@@ -10,6 +10,7 @@ from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
 from app.api.examples import DATASET, PLAN, RECORD, page
+from app.api.gone import gone
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import ObjectName, PageQuery, TeamName, TeamPageQuery
@@ -64,7 +65,7 @@ async def get_one(request: Request, context: Context, principal: Reader, team: T
     async with context.services.database.reading() as session:
         found, _ = await list_datasets(session, team=team, name=name, limit=1)
     if not found:
-        raise NotFound
+        raise await gone(context, "dataset", team, name)
     return answer(request, found[0], version=found[0].version)
 
 

@@ -12,6 +12,7 @@ from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
 from app.api.examples import EXPLANATION, KEY_RESULT, PLAN, SAMPLE, page
+from app.api.gone import gone
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import (
     Cursor,
@@ -165,7 +166,7 @@ async def get_one(
             known_at=query.known_at,
         )
     if view is None:
-        raise NotFound
+        raise await gone(context, "key_result", team, name)
     return answer(request, view, version=view.version)
 
 

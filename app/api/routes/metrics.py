@@ -10,6 +10,7 @@ from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody, validated
 from app.api.context import Context
 from app.api.examples import EXPLANATION, METRIC, PLAN, SAMPLE, page
+from app.api.gone import gone
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import DayPath, ObjectName, TeamName, TeamPageQuery
@@ -77,7 +78,7 @@ async def get_one(request: Request, context: Context, principal: Reader, team: T
     async with context.services.database.reading() as session:
         view = await get_metric(session, team, name, now=context.clock())
     if view is None:
-        raise NotFound
+        raise await gone(context, "metric", team, name)
     return answer(request, view, version=view.version)
 
 

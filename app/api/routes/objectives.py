@@ -10,10 +10,10 @@ from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
 from app.api.examples import OBJECTIVE, PLAN, page
+from app.api.gone import gone
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import CycleText, ObjectName, StrictQuery, TeamName, TeamPageQuery
 from app.domain.language import ObjectiveSpec
-from app.errors import NotFound
 from app.services.apply import delete_object, put_object
 from app.services.objectives import get_objective, list_objectives
 from app.services.paging import decode_id, encode_cursor
@@ -91,7 +91,7 @@ async def get_one(
             hidden=hidden,
         )
     if view is None:
-        raise NotFound
+        raise await gone(context, "objective", team, name)
     return answer(request, view, version=view.version)
 
 
