@@ -12,6 +12,7 @@ from app.services.context import Services
 from app.services.pull import claim_due
 from app.store.database import is_unavailable
 from workers.deliveries import drain
+from workers.housekeeping import keep_house
 
 log = structlog.get_logger(__name__)
 
@@ -23,10 +24,12 @@ class Errands:
     ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def tick(context: dict[str, Any]) -> None:
-    """Apply what waits, claim and ring what is due, build what is to be built, evaluate what the clock has moved."""
+    """Apply what waits, claim and ring what is due, build what is to be built, evaluate what the clock has moved; then
+    see to the house."""
     services: Services = context["services"]
     errands: Errands = context["errands"]
     if errands.ticking.locked():
@@ -45,3 +48,6 @@ async def tick(context: dict[str, Any]) -> None:
             if not is_unavailable(error):
                 raise
             log.warning("tick.store_away", error=type(error).__name__)
+            return
+    # Beside the tick: what takes its time must hold up nothing that is due.
+    await keep_house(services, errands.keeping)

@@ -121,10 +121,15 @@ async def sample_before(session: AsyncSession, metric_id: int, cycle: str, *, as
 
 
 async def sample_preceding(session: AsyncSession, sample: Sample) -> Sample | None:
-    """The sample before one, of the same metric and cycle."""
+    """The sample before one, of the same metric and cycle; what was reconstructed since is none."""
     query = (
         select(Sample)
-        .where(col(Sample.metric_id) == sample.metric_id, col(Sample.cycle) == sample.cycle, col(Sample.id) < sample.id)
+        .where(
+            col(Sample.metric_id) == sample.metric_id,
+            col(Sample.cycle) == sample.cycle,
+            col(Sample.id) < sample.id,
+            col(Sample.quality) != "reconstructed",
+        )
         .order_by(col(Sample.id).desc())
         .limit(1)
     )

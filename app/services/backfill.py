@@ -1,0 +1,282 @@
+"""History from before there were samples: what a metric was at the end of every local day, computed from the records'
+transitions and the stored deliveries, which tell of the past as well as of now.
+
+Each batch of days is a transaction that also notes how far the job has come, so a job goes on where a killed worker
+left it. A sample that was measured is never replaced, and the same day is never reconstructed twice.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import structlog
+
+from app.domain.window import local_day, start_of_day
+from app.errors import InvalidInput, NotFound
+from app.services.context import Services
+from app.services.definitions import definition_of, team_cycle, team_zone
+from app.services.evaluate import Computed, compute
+from app.services.input_graph import InputGraph, input_graph
+from app.services.views.backfill import BackfillView
+from app.store import audit, organisation
+from app.store import backfills as store
+from app.store.database import Session, is_unavailable
+from app.store.organisation import RevisedMetric
+from app.store.tables import BackfillJob, Sample, Team
+
+log = structlog.get_logger(__name__)
+
+LONGEST = timedelta(days=3660)
+#: Days that one transaction reconstructs.
+BATCH = 7
+_LAST_MOMENT = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+
+
+async def request_backfill(
+    services: Services, team: str, since: date, *, metric: str | None = None, actor: str
+) -> BackfillView:
+    """Ask for the history of a team's metrics, or of one, since a local day. An open job for the same is that job."""
+    now = services.clock()
+    async with services.database.writing() as session:
+        owner = await organisation.lock_team(session, team)
+        if owner is None:
+            raise NotFound
+        today = local_day(now, team_zone(owner))
+        if not today - LONGEST <= since < today:
+            raise InvalidInput.at("/since", "since", "A day before today is expected, at most ten years back.")
+        metrics = [
+            row.id
+            for row in await store.team_metrics(session, owner.id)
+            if metric is None or (row.name == metric and not row.is_inline)
+        ]
+        if metric is not None and not metrics:
+            raise NotFound
+        total = len(metrics) * (today - since).days
+        for job in await store.open_jobs(session, owner.id):
+            if (job.since, job.total) == (since.isoformat(), total) and set(job.metrics) <= set(metrics):
+                return _view(owner, job)
+        job = BackfillJob(
+            team_id=owner.id,
+            since=since.isoformat(),
+            metrics=metrics,
+            state="waiting" if metrics else "done",
+            total=total,
+            notes=[],
+            created_at=now,
+            created_by=actor,
+            finished_at=None if metrics else now,
+        )
+        await store.append_job(session, job)
+        await audit.append_audit(
+            session,
+            at=now,
+            actor=actor,
+            action="backfill",
+            object_kind="team" if metric is None else "metric",
+            object_id=team if metric is None else f"{team}/{metric}",
+            after={"since": since.isoformat(), "job": job.id},
+        )
+        return _view(owner, job)
+
+
+async def get_backfill(session: Session, team: str, job_id: int) -> BackfillView | None:
+    """How far a job has come."""
+    owner = await organisation.get_team(session, team)
+    job = None if owner is None else await store.get_job(session, owner.id, job_id)
+    return None if owner is None or job is None else _view(owner, job)
+
+
+async def work_backfills(services: Services) -> int:
+    """One batch of every job that is open; returns how many batches were done."""
+    async with services.database.reading() as session:
+        waiting = [job.id for job in await store.open_jobs(session)]
+    done = 0
+    for job_id in waiting:
+        try:
+            async with services.database.writing() as session:
+                done += await _step(session, job_id, services.clock())
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.exception("backfill.failed", job=job_id)
+            async with services.database.writing() as session:
+                await _skip(session, job_id, f"it failed ({type(error).__name__})", services.clock())
+            done += 1
+    return done
+
+
+def _view(team: Team, job: BackfillJob) -> BackfillView:
+    return BackfillView(
+        id=job.id,
+        team=team.name,
+        since=date.fromisoformat(job.since),
+        state=job.state,
+        done=job.done,
+        total=job.total,
+        samples=job.samples,
+        notes=job.notes,
+        created_at=job.created_at,
+        created_by=job.created_by,
+        finished_at=job.finished_at,
+    )
+
+
+# --- one batch -------------------------------------------------------------------------------------------------------
+
+
+async def _step(session: Session, job_id: int, now: datetime) -> bool:
+    """Reconstruct the next days of the job's first metric; whether anything was done."""
+    held = await store.hold_job(session, job_id)
+    if held is None:
+        return False
+    job, team = held
+    days = _Days(job, team)
+    metric_id = job.metrics[0]
+    item = (await organisation.revised_metrics(session, [metric_id])).get(metric_id)
+    if item is None or item.metric.building_revision_id is not None:
+        building = await organisation.revised_metrics(session, [metric_id], building=True)
+        if not building:
+            _next_metric(job, days, None, now)  # it is no more
+        return not building
+    graph = await input_graph(session, [item])
+    if await _is_unread(session, graph):
+        return False  # the tool's complete read comes first
+    job.state = "running"
+    earliest, note = await _reach(session, graph, metric_id, start_of_day(days.since, days.zone))
+    if earliest is None:
+        _next_metric(job, days, note, now)
+        return True
+    day = max(days.since if job.day is None else date.fromisoformat(job.day), local_day(earliest, days.zone))
+    last = min(day + BATCH * _DAY, days.until)
+    cycles = await _cycles(session, graph, item)
+    while day < last:
+        job.samples += await _reconstruct(session, item, graph, cycles, day, now)
+        day += _DAY
+    job.day = day.isoformat()
+    job.done = job.total - len(job.metrics) * days.count + (day - days.since).days
+    if day >= days.until:
+        _next_metric(job, days, note, now)
+    await session.flush()
+    return True
+
+
+class _Days:
+    """The local days of a job: from `since` until the day that it was asked for on, which is not over yet."""
+
+    def __init__(self, job: BackfillJob, team: Team) -> None:
+        self.zone = team_zone(team)
+        self.since = date.fromisoformat(job.since)
+        self.until = local_day(job.created_at, self.zone)
+        self.count = (self.until - self.since).days
+
+
+def _next_metric(job: BackfillJob, days: _Days, note: str | None, now: datetime) -> None:
+    job.metrics, job.day = job.metrics[1:], None
+    job.done = job.total - len(job.metrics) * days.count
+    if note is not None:
+        job.notes = [*job.notes, note]
+    if not job.metrics:
+        job.state, job.finished_at = "done", now
+        log.info("backfill.done", job=job.id, samples=job.samples)
+
+
+async def _skip(session: Session, job_id: int, why: str, now: datetime) -> None:
+    """A metric that can not be computed holds up no other."""
+    held = await store.hold_job(session, job_id)
+    if held is not None and held[0].metrics:
+        job, team = held
+        found = await organisation.revised_metrics(session, job.metrics[:1])
+        name = next((_name(item) for item in found.values()), "a metric")
+        _next_metric(job, _Days(job, team), f"{name}: {why}", now)
+        await session.flush()
+
+
+async def _is_unread(session: Session, graph: InputGraph) -> bool:
+    datasets = {
+        part.dataset_id for item in graph.items.values() for part in item.parts.values() if part.dataset_id is not None
+    }
+    return bool(await store.unread_datasets(session, datasets))
+
+
+async def _reach(
+    session: Session, graph: InputGraph, metric_id: int, since: datetime
+) -> tuple[datetime | None, str | None]:
+    """From when on a metric can be told, and a sentence where that is later than was asked for. None: not at all."""
+    name = _name(graph.items[metric_id])
+    found = since
+    for leaf in graph.leaves(metric_id):
+        item = graph.items[leaf]
+        definition = definition_of(item.revision)
+        if any(part.query_digest for part in item.parts.values()):
+            first = await store.earliest_sample(session, leaf)
+            said = "" if first is None else f" {first:%Y-%m-%d}"
+            return None, f"{name}: no history before{said or ' now'}: the tool tells of {_name(item)} as it is today"
+        if not definition.extractions:
+            continue
+        first = await store.earliest_fact(session, item.revision.id)
+        if first is None:
+            return None, f"{name}: nothing is kept that {_name(item)} could be told from"
+        found = max(found, first)
+    note = None if found == since else f"{name}: no history before {found:%Y-%m-%d}, where what is kept begins"
+    return found, note
+
+
+def _name(item: RevisedMetric) -> str:
+    return f"{item.team.name}/{item.metric.name}"
+
+
+async def _cycles(session: Session, graph: InputGraph, item: RevisedMetric) -> dict[str, tuple[datetime, datetime]]:
+    """The cycles whose windows the metric is asked for, with their spans; "" alone where it needs none."""
+    if not graph.needs_cycle(item.metric.id):
+        return {"": (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))}
+    spans = {}
+    for name in await store.cycles_of_metric(session, [item.metric.id]):
+        span = team_cycle(item.team, name)
+        spans[name] = (span.start, span.end)
+    return spans
+
+
+async def _reconstruct(
+    session: Session,
+    item: RevisedMetric,
+    graph: InputGraph,
+    cycles: Mapping[str, tuple[datetime, datetime]],
+    day: date,
+    now: datetime,
+) -> int:
+    """Add what the metric was at the end of a local day, for each cycle that was running; how many samples."""
+    zone = team_zone(item.team)
+    start, moment = start_of_day(day, zone), start_of_day(day + _DAY, zone) - _LAST_MOMENT
+    added = 0
+    for cycle, (begins, ends) in cycles.items():
+        if not begins <= moment < ends:
+            continue
+        if await store.observed(session, item.metric.id, cycle, start, moment):
+            continue  # it was measured on that day, or reconstructed before
+        computed = await compute(session, item, cycle=cycle, as_of=moment, graph=graph)
+        before = await store.measured_before(session, item.metric.id, cycle, moment)
+        if computed.value is None or (before is not None and before.value == computed.value):
+            continue  # nothing is known, or nothing had moved since it was measured
+        await store.add_sample(session, _sample(item, cycle, computed, moment, now))
+        added += 1
+    return added
+
+
+def _sample(item: RevisedMetric, cycle: str, computed: Computed, moment: datetime, now: datetime) -> Sample:
+    return Sample(
+        metric_id=item.metric.id,
+        revision_id=item.revision.id,
+        cycle=cycle,
+        window_start=computed.window.start,
+        window_end=computed.window.end,
+        value=computed.value,
+        reason=None,
+        sample_size=computed.sample_size,
+        numerator=computed.numerator,
+        denominator=computed.denominator,
+        quality=store.RECONSTRUCTED,
+        coverage=computed.coverage,
+        observed_at=moment,
+        measured_at=now,
+        recorded_at=now,
+    )
