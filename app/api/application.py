@@ -25,6 +25,7 @@ from app.api.reason import take_reason
 from app.api.routes import (
     alignment,
     audit,
+    backfill,
     check_ins,
     connections,
     cycles,
@@ -122,6 +123,7 @@ class Api:
             cycles,
             organisation,
             teams,
+            backfill,
             metrics,
             milestones,
             datasets,
