@@ -98,11 +98,10 @@ class Upkeep:
 
     async def _awaiting(self) -> list[tuple[int, Counted]]:
         """What earlier changes left to be rolled up, and is from now on."""
-        awaiting = (*self._of(_fact), _fact.c.awaits_rollup)
-        query = select(_fact.c.recorded_to, _fact.c.at, _fact.c.value).where(*awaiting)
-        rows = (await self._session.execute(query)).all()
+        of_part = {"revision": self._revision_id, "in_part": self._part}
+        rows = (await self._session.execute(_AWAITING, of_part)).all()
         if rows:
-            await self._session.execute(update(_fact).where(*awaiting).values(awaits_rollup=False))
+            await self._session.execute(_NO_LONGER_AWAITING, of_part)
         return [
             (1 if row.recorded_to is None else -1, Counted(row.at, row.value, self._rule.sort_key(row.value, None)))
             for row in rows
@@ -253,6 +252,9 @@ def _stored_rows() -> Any:
 
 
 _STORED = _stored_rows()
+_awaits = (_fact.c.revision_id == bindparam("revision"), _fact.c.part == bindparam("in_part"), _fact.c.awaits_rollup)
+_AWAITING = select(_fact.c.recorded_to, _fact.c.at, _fact.c.value).where(*_awaits)
+_NO_LONGER_AWAITING = update(_fact).where(*_awaits).values(awaits_rollup=False)
 
 
 @lru_cache
