@@ -27,7 +27,8 @@ class Standing:
     `window` is the resolved span of its metric and `is_cumulative` says that the value is a count or sum that grows
     over it. `last_success_at` and `failing_reason` are those of the source. A closed key result is judged as at the
     cycle's end, whatever the moment. `pace` None says that what is expected can not be told yet. `paused` and `dropped`
-    are the reasons why it is.
+    are the reasons why it is. Without `has_data` nothing has ever come from the source: what it counts is 0, and says
+    nothing.
     """
 
     target_rule: Decimal | Change | Maintain
@@ -43,6 +44,7 @@ class Standing:
     last_success_at: datetime | None = None
     failing_reason: str | None = None
     guardrails: tuple[Guardrail, ...] = ()
+    has_data: bool = True
     is_closed: bool = False
     preset: StatusPreset = DEFAULT_PRESET
     pace: Pace | None = LINEAR
@@ -89,6 +91,9 @@ def judge(standing: Standing, now: datetime) -> Judgement:
     status: KeyResultStatus = "unknown"
     if standing.value is None:
         reason = standing.unknown_reason or "there is no value yet"
+    elif not standing.has_data:
+        # A count over nothing is 0, but silence is never green.
+        reason = "nothing has come from the source yet"
     elif isinstance(standing.target_rule, Maintain):
         kept = compliance(standing.target_rule.maintain, standing.value, is_percent=standing.unit == "percent")
         status = _kept_status(kept.holds, has_ended)

@@ -11,6 +11,7 @@ from app.domain.window import TimeSpan
 from app.services.definitions import definition_of, split_reference, team_cycle
 from app.services.evaluate import Computed
 from app.services.formula_sources import FormulaSources
+from app.services.overrides import OVERRIDE
 from app.services.read.shown import (
     compliance_view,
     coverage_of,
@@ -71,6 +72,7 @@ def judged_row(
     else:
         value, size, window, observed_at, measured_at = None, None, TimeSpan(None, None), None, None
         reason = "it is being built" if row.metric.building_revision_id is not None else "there is no value yet"
+    shown = sample if computed is None else computed
     frozen = baselines.get((key_result.id, ""))
     baseline = (terms or Terms(None, spec, row.metric.id)).baseline(frozen)
     is_formula = formulas is not None and definition is not None and definition.spec.formula is not None
@@ -110,6 +112,7 @@ def judged_row(
         is_cumulative=is_cumulative,
         last_success_at=state.last_success_at,
         failing_reason=state.failing_reason,
+        has_data=state.last_success_at is not None or (shown is not None and shown.quality in ("asserted", OVERRIDE)),
         guardrails=tuple(guardrails),
         is_closed=is_closing or moment >= cycle.end,
         preset=preset_of(spec, row.objective, team),
