@@ -19,7 +19,9 @@ _CHANGE_NOTHING = {
     "POST /v1/teams/{team}/plan",
     "POST /v1/metrics/{team}/{name}/refresh",
     "POST /v1/connections/{team}/{name}/check",
-    "GET /v1/connections/{team}/{name}/discover",
+    "POST /v1/organisation/plan",
+    # It needs a read that found far less than before: see the stories of deletion.
+    "POST /v1/datasets/{team}/{name}/confirm-drop",
 }
 
 
@@ -101,10 +103,21 @@ async def test_every_operation_that_changes_something_says_who_what_and_why(worl
         "POST /v1/tokens": ("/v1/tokens", {"name": "u", "scopes": ["read"]}),
         "DELETE /v1/tokens/{id}": (f"/v1/tokens/{token['id']}", None),
     }
+    tried |= {
+        "POST /v1/cycles/{team}/{cycle}/close": (
+            "/v1/cycles/operations/2026-Q4/close",
+            {"early": True, "reason": WHY},
+        ),
+        "PUT /v1/cycles/{team}/{cycle}/grades/{name}": (
+            "/v1/cycles/operations/2026-Q4/grades/orders_up",
+            {"score": "0.5", "note": WHY},
+        ),
+        "POST /v1/cycles/{team}/{cycle}/reopen": ("/v1/cycles/operations/2026-Q4/reopen", {"reason": WHY}),
+        "PUT /v1/organisation": ("/v1/organisation", {"version": 1, "name": "Acme"}),
+    }
     for operation, (path, body) in tried.items():
         await send(world, operation, path, body, headers)
-    left = set(writes()) - tried.keys()
-    assert {name for name in left if not name.split(" ")[1].startswith(("/v1/cycles", "/v1/organisation"))} == set()
+    assert set(writes()) - tried.keys() == set()
 
 
 async def deliver(world: World) -> int:
