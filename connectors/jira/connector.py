@@ -1,13 +1,14 @@
 """The Jira connector: its hooks, and the value that names them."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import quote
 
 from connectors.contract import Checked, Connector, Discovered, Measurement, Toolbox, Window
-from connectors.errors import QueryError
+from connectors.errors import AuthenticationError, QueryError, UnexpectedResponseError
+from connectors.jira.data_center import DataCenterSession
 from connectors.jira.directory import describe
 from connectors.jira.jql import has_placeholder, in_stable_order, in_window, without_order
 from connectors.jira.models import JiraConfig, JiraDataset, JiraQuery
@@ -32,13 +33,20 @@ _PAST = timedelta(hours=1)
 @asynccontextmanager
 async def open_jira(config: JiraConfig, toolbox: Toolbox) -> AsyncIterator[JiraSession]:
     """A session of one run. It asks nothing by itself; AuthenticationError where the token is not available."""
-    yield JiraSession(config, toolbox)
+    yield JiraSession(config, toolbox) if config.is_cloud else DataCenterSession(config, toolbox)
 
 
 async def check(session: JiraSession) -> Checked:
     """Who the account is and which site it reaches; raises what `connectors.errors` says otherwise."""
-    site, account = await describe(session, "serverInfo", "myself")
+    try:
+        site, account = await describe(session, "serverInfo", "myself")
+    except (AuthenticationError, UnexpectedResponseError):
+        # A credential of the other kind of Jira is refused there as any wrong one is: say what is wrong with it.
+        [site] = await describe(session, "serverInfo")
+        _require_deployment(session.config, decode(site, ServerInformation, "server information"))
+        raise
     server = decode(site, ServerInformation, "server information")
+    _require_deployment(session.config, server)
     person = decode(account, Account, "account")
     title = server.serverTitle or "Jira"
     details = {
@@ -48,10 +56,24 @@ async def check(session: JiraSession) -> Checked:
         "account": person.displayName,
         "time zone": person.timeZone,
     }
+    who = person.displayName or session.config.email or "the owner of the token"
     return Checked(
-        summary=f"Connected to {title} at {session.config.url} as {person.displayName or session.config.email}.",
+        summary=f"Connected to {title} at {session.config.url} as {who}.",
         details={name: value for name, value in details.items() if value},
     )
+
+
+def _require_deployment(config: JiraConfig, server: ServerInformation) -> None:
+    """AuthenticationError where the credential is of the other kind of Jira, QueryError for one that is too old."""
+    is_cloud = server.deploymentType in (None, "Cloud")
+    if is_cloud and not config.is_cloud and server.deploymentType is not None:
+        raise AuthenticationError("This is Jira Cloud: give the account's email beside its API token.")
+    if not is_cloud and config.is_cloud:
+        raise AuthenticationError(
+            "This is Jira Data Center: leave the email out and give a personal access token of the account."
+        )
+    if not is_cloud and tuple(server.versionNumbers[:2]) < (8, 14):
+        raise QueryError(f"Jira {server.version} is too old: personal access tokens exist from 8.14 on.")
 
 
 async def discover(session: JiraSession) -> Sequence[Discovered]:
@@ -86,15 +108,11 @@ async def measure(session: JiraSession, query: JiraQuery, window: Window) -> Mea
         jql = in_window(jql, window.start, window.end, await session.zone())
     link = _issues_link(session.config, jql)
     observed_at = session.toolbox.now()
-    if not query.exact:
+    if not query.exact and session.config.is_cloud:
         sent = without_order(jql)
         return Measurement(Decimal(await session.estimate(sent)), observed_at, sent, link, is_exact=False)
     sent = in_stable_order(jql)
-    count = 0
-    async with aclosing(session.ids(sent)) as batches:
-        async for batch in batches:
-            count += len(batch)
-    return Measurement(Decimal(count), observed_at, sent, link)
+    return Measurement(Decimal(await session.count(sent)), observed_at, sent, link)
 
 
 def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> None:

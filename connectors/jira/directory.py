@@ -12,7 +12,7 @@ import msgspec
 from connectors.contract import GuardedTransport
 from connectors.errors import ConnectorError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure
-from connectors.jira.session import API, JiraSession
+from connectors.jira.session import JiraSession
 from connectors.outbound import requests_adapter
 
 Resource = Literal["serverInfo", "myself", "project", "field", "status"]
@@ -24,7 +24,7 @@ async def describe(session: JiraSession, *resources: Resource) -> list[bytes]:
     """The JSON of each resource, in the order asked for; any of `connectors.errors` otherwise."""
     guard = session.toolbox.guard
     if guard is None:
-        return [msgspec.json.encode(await session.get(f"{API}/{name}", Any, name)) for name in resources]
+        return [msgspec.json.encode(await session.get(f"{session.api}/{name}", Any, name)) for name in resources]
     answers, refused = await asyncio.to_thread(_read_with_package, session, guard, resources)
     if refused is not None:
         raise refused
@@ -40,19 +40,29 @@ def _read_with_package(
 
     class GuardedJira(JIRA):
         # The constructor asks for the server's info already, so the guard has to be mounted while it prepares the
-        # session. This is its step for Basic authentication.
+        # session. These are its steps for the two kinds of credential.
         def _create_http_basic_session(self, username: str, password: str) -> None:
+            self._guard()
+            super()._create_http_basic_session(username, password)
+
+        def _create_token_session(self, token_auth: str) -> None:
+            self._guard()
+            super()._create_token_session(token_auth)
+
+        def _guard(self) -> None:
             self._session.trust_env = False
             self._session.max_redirects = 0
             for prefix in ("https://", "http://"):
                 self._session.mount(prefix, requests_adapter(guard))
-            super()._create_http_basic_session(username, password)
 
     client: Any = None
+    secret = session.config.token.reveal()
+    email = session.config.email
     try:
         client = GuardedJira(
-            options={"server": session.config.url, "rest_api_version": "3"},
-            basic_auth=(session.config.email or "", session.config.token.reveal()),
+            options={"server": session.config.url, "rest_api_version": session.api.rpartition("/")[2]},
+            basic_auth=(email, secret) if email is not None else None,
+            token_auth=secret if email is None else None,
             max_retries=0,
             timeout=_TIMEOUT,
             logging=False,

@@ -129,6 +129,7 @@ class Account(msgspec.Struct, frozen=True):
 class ServerInformation(msgspec.Struct, frozen=True):
     serverTitle: str | None = None
     version: str | None = None
+    versionNumbers: list[int] = []
     deploymentType: str | None = None
     baseUrl: str | None = None
 

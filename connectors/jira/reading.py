@@ -50,6 +50,17 @@ class _Reader:
         self.unmapped: Counter[str] = Counter()
         self._learning = asyncio.Lock()
 
+    async def all(self, jql: str) -> AsyncGenerator[Page, None]:
+        """The records of everything that a query takes."""
+        if self.session.reads_by_id:
+            async with aclosing(self.pages(self.session.ids(jql))) as pages:
+                async for page in pages:
+                    yield page
+            return
+        async with aclosing(self.session.pages(jql, self.knowledge.plan.ids)) as batches:
+            async for issues, histories in batches:
+                yield Page(await self.records(issues, histories))
+
     async def pages(self, ids: AsyncIterator[Sequence[str]]) -> AsyncGenerator[Page, None]:
         """The records of all these issues, in the order of their ids, several batches at a time."""
         pending: deque[asyncio.Task[Page]] = deque()
@@ -150,7 +161,7 @@ async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor
     if few is not None:
         yield Page(await reader.records(*few))
     else:
-        async with aclosing(reader.pages(session.ids(sought))) as pages:
+        async with aclosing(reader.all(sought)) as pages:
             async for page in pages:
                 yield page
     if marks is not None:
@@ -208,7 +219,7 @@ async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
         issues, histories = await session.with_histories(list(known), reader.knowledge.plan.ids)
         found = {issue.id for issue in issues}
         try:
-            taken = await session.in_scope(jql, sorted(found, key=int)) if found else set()
+            taken = await session.in_scope(jql, issues) if issues else set()
         except QueryError:
             # An id that went in between makes the query wrong; one that is wrong by itself stays so.
             if attempt == 2:

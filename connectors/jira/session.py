@@ -6,6 +6,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -77,6 +78,8 @@ class JiraSession:
     """An open connection's requests. Every failure is one of `connectors.errors`; nothing is retried here."""
 
     api = API
+    #: Whether issues are best read by their ids, in bulk; else page by page.
+    reads_by_id = True
 
     def __init__(self, config: JiraConfig, toolbox: Toolbox) -> None:
         self.config = config
@@ -179,6 +182,14 @@ class JiraSession:
 
     # --- issues ---------------------------------------------------------------------------------------------------
 
+    async def count(self, jql: str) -> int:
+        """How many issues a query in a stable order takes, counted issue by issue."""
+        count = 0
+        async with aclosing(self.ids(jql)) as batches:
+            async for batch in batches:
+                count += len(batch)
+        return count
+
     async def search(
         self, jql: str, fields: Sequence[str], size: int, shape: type[PageT]
     ) -> AsyncGenerator[PageT, None]:
@@ -203,10 +214,18 @@ class JiraSession:
     async def ids(self, jql: str) -> AsyncGenerator[list[str], None]:
         """The ids of all issues that a query in a stable order takes, each once, in batches."""
         seen: set[str] = set()
-        async for page in self.search(jql, ["id"], IDS_A_PAGE, IssueIdPage):
-            new = list(dict.fromkeys(issue.id for issue in page.issues if issue.id not in seen))
-            seen.update(new)
-            yield new
+        async with aclosing(self.search(jql, ["id"], IDS_A_PAGE, IssueIdPage)) as pages:
+            async for page in pages:
+                new = list(dict.fromkeys(issue.id for issue in page.issues if issue.id not in seen))
+                seen.update(new)
+                yield new
+
+    async def pages(self, jql: str, fields: Sequence[str]) -> AsyncGenerator[tuple[list[Issue], Histories], None]:
+        """All issues that a query in a stable order takes, with their histories, one batch after the other."""
+        async with aclosing(self.ids(jql)) as batches:
+            async for ids in batches:
+                for start in range(0, len(ids), ISSUES_A_CHANGELOG_CALL):
+                    yield await self.with_histories(ids[start : start + ISSUES_A_CHANGELOG_CALL], fields)
 
     async def few(self, jql: str, fields: Sequence[str]) -> tuple[list[Issue], Histories] | None:
         """The issues of a query with their histories in two requests, or None where a page does not hold them all."""
@@ -259,8 +278,9 @@ class JiraSession:
         except QueryError:
             return None
 
-    async def in_scope(self, jql: str, ids: Sequence[str]) -> set[str]:
+    async def in_scope(self, jql: str, issues: Sequence[Issue]) -> set[str]:
         """Which of these issues, all of which exist, the query takes now, whatever the index has heard of them."""
+        ids = sorted((issue.id for issue in issues), key=int)
         parts = [ids[start : start + RECONCILED] for start in range(0, len(ids), RECONCILED)]
         return set[str]().union(*await together(*(self._reconciled(jql, part) for part in parts)))
 
