@@ -208,7 +208,7 @@ async def test_what_another_team_needs_stays(both: Story) -> None:
         "hr/turnover": "needed by support/cost_of_leaving, support/staying",
         "hr/leavers": "needed by hr/turnover",
     }
-    with pytest.raises(Conflict, match="needed by support/cost_of_leaving, support/staying"):
+    with pytest.raises(Conflict, match="used by support/cost_of_leaving, support/staying"):
         await applying.delete_object(both.services, "hr", "metric", "turnover", actor="dana")
 
 

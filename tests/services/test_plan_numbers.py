@@ -136,7 +136,8 @@ async def test_requests_an_hour_are_counted_by_cadence_and_by_what_a_pull_took(
     assert await story.later(seconds=1) == ["succeeded"]
     for _ in range(3):
         await story.later(hours=1)
-    calls = [run.calls for run in await story.runs() if not run.is_full]
+    # Sweeps are complete, but no complete reads: they are made as often as reads of what changed.
+    calls = [row[0] for row in await story.rows("SELECT calls FROM run WHERE NOT is_full OR kind = 'sweep'")]
     assert calls
     plan = await story.plan(JIRA.replace("fresh_within: 1h", "fresh_within: 10m"))
     (effect,) = plan.requests
