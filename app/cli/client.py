@@ -111,6 +111,12 @@ class Service:
     ) -> None:
         self._client.close()
 
+    def give_reason(self, reason: str | None) -> None:
+        """Tell the audit log, with every request from here on, why something is changed."""
+        text = "" if reason is None else " ".join(reason.split())
+        if text:
+            self._client.headers = httpx.Headers([*self._client.headers.raw, (b"X-KRSync-Reason", text.encode())])
+
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """The answer to one request; ProblemError for 4xx and 5xx, CommandError when nobody answers."""
         try:

@@ -12,6 +12,7 @@ import typer
 
 from app.cli.building import wait_until_built
 from app.cli.client import ProblemError, Service, connect
+from app.cli.organisation import send_organisation, show_organisation
 from app.cli.output import (
     CALL_IS_WRONG,
     INPUT_IS_WRONG,
@@ -65,12 +66,13 @@ def apply(
     as_json: Annotated[bool, typer.Option("--json", help="What was changed, as JSON.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until changed metrics are built, with a bar.")] = False,
     show_all: All = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit log.", show_default=False)] = None,
 ) -> None:
     """Check the files, then apply them: each team as a whole or not at all."""
-    answers = _send(files, "apply", prune=prune, as_json=as_json, show_all=show_all)
+    answers = _send(files, "apply", prune=prune, as_json=as_json, show_all=show_all, reason=reason)
     if wait:
         with connect() as service:
-            wait_until_built(service, [str(answer["team"]) for answer in answers], is_quiet=as_json)
+            wait_until_built(service, [str(answer["team"]) for answer in answers if "team" in answer], is_quiet=as_json)
 
 
 def export(
@@ -138,6 +140,7 @@ def _check(file: Path, *, show_all: bool = False, is_quiet: bool = False) -> _So
     """The document where it is without a problem; else None, the problems said. `is_quiet` says no warnings."""
     from app.domain.document import DocumentError, read_yaml
     from app.services.team_file import check_team_file, format_problem
+    from app.services.team_file.organisation import check_organisation_file, is_organisation_file
     from connectors.registry import connectors as registered
 
     try:
@@ -145,6 +148,11 @@ def _check(file: Path, *, show_all: bool = False, is_quiet: bool = False) -> _So
     except DocumentError as error:
         say(f"{file}:{error.line}:{error.column}: {error.message}")
         return None
+    if is_organisation_file(document.value):
+        problems = check_organisation_file(document.value).problems
+        for problem in problems:
+            say(clean(format_problem(str(file), document, problem)))
+        return None if problems else _Sound(document, set())
     checked = check_team_file(document.value, connectors=registered())
     warnings = () if is_quiet else (*checked.warnings, *(checked.silenced if show_all else ()))
     for problem in (*checked.problems, *warnings):
@@ -165,17 +173,28 @@ def _read(file: Path) -> bytes:
 
 
 def _send(
-    files: Sequence[Path], verb: str, *, prune: bool, as_json: bool, show_all: bool = False
+    files: Sequence[Path],
+    verb: str,
+    *,
+    prune: bool,
+    as_json: bool,
+    show_all: bool = False,
+    reason: str | None = None,
 ) -> list[Mapping[str, Any]]:
     sound = [(file, _check(file, show_all=show_all, is_quiet=as_json)) for file in files]
     if any(one is None for _, one in sound):
         raise typer.Exit(INPUT_IS_WRONG)
     answers = []
     with connect() as service:
+        service.give_reason(reason)
         for file, one in sound:
             assert one is not None
             answers.append(_post(service, file, one.document, verb, prune=prune))
-            if not as_json:
+            if as_json:
+                continue
+            if "team" not in answers[-1]:
+                show_organisation(file, answers[-1])
+            else:
                 show_plan(file, answers[-1], partial(_warning, file, one, show_all))
     if as_json:
         say_json(answers)
@@ -194,16 +213,19 @@ def _warning(file: Path, sound: _Sound, show_all: bool, warning: Mapping[str, An
 
 
 def _post(service: Service, file: Path, document: "Document", verb: str, *, prune: bool) -> Mapping[str, Any]:
-    team = document.value["team"] if isinstance(document.value, dict) else None
+    team = document.value.get("team") if isinstance(document.value, dict) else None
     path = f"/v1/teams/{quote(str(team), safe='')}/{verb}"
     try:
-        response = service.request(
-            "POST",
-            path,
-            content=_read(file),
-            headers={"Content-Type": _YAML},
-            params={"prune": "true"} if prune else {},
-        )
+        if team is None:
+            response = send_organisation(service, _read(file), verb)
+        else:
+            response = service.request(
+                "POST",
+                path,
+                content=_read(file),
+                headers={"Content-Type": _YAML},
+                params={"prune": "true"} if prune else {},
+            )
     except ProblemError as error:
         if not error.errors:
             raise
