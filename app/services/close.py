@@ -90,6 +90,10 @@ async def reopen_cycle(services: Services, team: str, cycle: str, *, actor: str,
         if close is None:
             raise Conflict(f"The cycle {cycle} of {team} is not closed.", code="cycle_not_closed")
         close.reopened_at, close.reopened_by, close.reopened_because = now, actor, reason
+        pinned = {name: span for name, span in owner.inherited.get("closed_cycles", {}).items() if name != cycle}
+        if pinned != owner.inherited.get("closed_cycles", {}):
+            # It is where the organisation's settings of today put it.
+            owner.inherited = owner.inherited | {"closed_cycles": pinned}
         await audit.append_audit(
             session,
             at=now,

@@ -94,6 +94,14 @@ def team_cycle(team: Team, name: str) -> Cycle:
     return parse_cycle(name, team_zone(team), fiscal_year_start(team))
 
 
+def cycle_span(team: Team, name: str) -> TimeSpan | None:
+    """A cycle's span, None where the team knows no cycle of that name: another team may ask for one of its own."""
+    try:
+        return team_cycle(team, name).span
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True)
 class Definition:
     """A metric revision, compiled: its spec, the zone, calendar and fiscal year it was written under, and its

@@ -13,7 +13,7 @@ from app.domain.records import Fact
 from app.domain.window import UNBOUNDED, TimeSpan
 from app.services import intervals
 from app.services.computed import Computed as Computed
-from app.services.definitions import Definition, definition_of, team_cycle
+from app.services.definitions import Definition, cycle_span, definition_of
 from app.services.formulas import CIRCLE, compute_formula
 from app.services.input_graph import InputGraph, cycles_asked, in_order, input_graph
 from app.services.milestones import compute_milestones
@@ -134,7 +134,9 @@ async def compute(
         return await _formula_value(revised, at, graph, known, cycle=cycle, as_of=as_of)
     if definition.spec.milestones is not None:
         return await compute_milestones(session, revised, as_of=as_of, known_at=known_at)
-    span = team_cycle(revised.team, cycle).span if cycle else None
+    span = cycle_span(revised.team, cycle) if cycle else None
+    if cycle and span is None:
+        return Computed(None, f"the team {revised.team.name} knows no cycle {cycle}", UNBOUNDED, as_of)
     window = definition.window(as_of, span)
     if past is not None and any(part.query_digest for part in revised.parts.values()):
         # The tool was asked about the past no later than its end.
@@ -330,7 +332,7 @@ async def evaluate(session: Session, metric_ids: Collection[int], *, now: dateti
                 computed = await compute(session, item, cycle=cycle, as_of=now, graph=graph, known=known)
                 computed = await settle(session, before, computed, now)
                 known[(metric_id, cycle)] = computed
-            span = team_cycle(item.team, cycle).span if cycle else None
+            span = cycle_span(item.team, cycle) if cycle else None
             edge = definition.next_edge(now, span)
             edges += [moment for moment in (edge, computed.changes_at) if moment is not None]
             if before is not None and _is_same(before, item, definition, computed):
@@ -343,12 +345,12 @@ async def evaluate(session: Session, metric_ids: Collection[int], *, now: dateti
 
 
 def _running(item: RevisedMetric, asked: set[str], now: datetime) -> list[str]:
-    return sorted(name for name in asked if _is_running(team_cycle(item.team, name).span, now))
+    return sorted(name for name in asked if _is_running(cycle_span(item.team, name), now))
 
 
-def _is_running(span: TimeSpan, now: datetime) -> bool:
+def _is_running(span: TimeSpan | None, now: datetime) -> bool:
     # A cycle's last sample may be due just after its end; a later one would be a restatement.
-    return span.start is None or span.start <= now
+    return span is None or span.start is None or span.start <= now
 
 
 def _is_same(before: Sample, item: RevisedMetric, definition: Definition, computed: Computed) -> bool:

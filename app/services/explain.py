@@ -8,7 +8,7 @@ from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
 from app.domain.progress import progress
 from app.errors import InvalidInput
-from app.services.definitions import Definition, definition_of, dump, team_cycle
+from app.services.definitions import Definition, cycle_span, definition_of, dump, team_cycle
 from app.services.evaluate import Computed, compute
 from app.services.explain_delta import Today, earlier_sample, explain_delta
 from app.services.explain_parts import explain_inputs, explain_steps, shown_formula
@@ -108,7 +108,10 @@ async def explain_metric(
         cycle = cycle or max((await cycles_asked(session, [metric.id])).get(metric.id, set()), default=None)
         if cycle is None:
             raise InvalidInput.at("/cycle", "required", "This metric's window is a cycle's: say which.", "query")
-        moment = min(moment, team_cycle(item.team, cycle).end - _JUST_BEFORE)
+        span = cycle_span(item.team, cycle)
+        if span is None or span.end is None:
+            raise InvalidInput.at("/cycle", "unknown", "The metric's team knows no such cycle.", "query")
+        moment = min(moment, span.end - _JUST_BEFORE)
     is_now = as_of is None and known_at is None and moment == now
     return await _taken_apart(
         session, item, cycle or "", None, moment=moment, is_now=is_now, known_at=known_at, since=since, limit=limit

@@ -7,7 +7,7 @@ from app.domain.formula import Quantity, UndefinedError, formula_value
 from app.domain.units import UnitError, check_units, parse_unit
 from app.domain.window import UNBOUNDED, TimeSpan
 from app.services.computed import Computed
-from app.services.definitions import definition_of, team_cycle
+from app.services.definitions import cycle_span, definition_of
 from app.services.input_graph import InputGraph
 from app.store.organisation import RevisedMetric
 
@@ -38,8 +38,8 @@ async def compute_formula(
         found[name] = (read, computed)
         if computed.value is None:
             reason = reason or f"{name} is unknown: {computed.reason}"
-        span = team_cycle(read.team, asked).span if asked else None
-        edge = definition_of(read.revision).next_edge(as_of, span)
+        span = cycle_span(read.team, asked) if asked else None
+        edge = None if asked and span is None else definition_of(read.revision).next_edge(as_of, span)
         changes += [moment for moment in (edge, computed.changes_at) if moment is not None]
     values = [computed for _, computed in found.values()]
     value = None

@@ -9,7 +9,7 @@ from app.domain.extract import fields_needed
 from app.domain.language import DatasetSpec, KeyResultSpec, MeasuredBaseline, MetricSpec, QuerySource
 from app.domain.schedule import cadence
 from app.services.baselines import baseline_plan
-from app.services.definitions import can_look_back, team_timezone
+from app.services.definitions import can_look_back, cycle_span, team_timezone
 from app.services.input_graph import asked_by
 from app.services.queries import query_identity
 from app.services.revisions import window_value
@@ -99,7 +99,8 @@ def _wanted(
         asking = askers.get(metric.id, [])
         # A guardrail is watched in its cycle; how fresh a value has to be is for those to say whose own it is.
         asked = [KeyResultSpec.model_validate(one.key_result.spec) for one in asking if not one.is_guardrail]
-        _of_metric(found, rows, connectors, metric, asked, {one.key_result.cycle for one in asking})
+        cycles = {one.key_result.cycle for one in asking if cycle_span(rows.team, one.key_result.cycle) is not None}
+        _of_metric(found, rows, connectors, metric, asked, cycles)
     return found
 
 
