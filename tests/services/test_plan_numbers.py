@@ -219,3 +219,59 @@ async def test_an_apply_says_what_is_still_being_built(story: Story) -> None:
     assert applied.records == []
     await story.work()
     assert (await story.apply(edited)).building == []
+
+
+# --- what is measured with the clock ---------------------------------------------------------------------------------
+
+TIMED = FILE.replace(
+    "objectives:\n",
+    "  approved_time: {unit: percent, state_share: {dataset: orders, good: [approved]}, window: {trailing: 90d}}\n"
+    "  waiting: {unit: days, duration: {dataset: orders, from: {event: requested}, to: {event: approved}, "
+    "open: include}, aggregate: avg, window: {trailing: 90d}}\n"
+    "objectives:\n",
+    1,
+).replace(
+    "happy: {",
+    "steady: {metric: approved_time, baseline: 0, target: 90}\n      wait: {metric: waiting, baseline: 9, target: 1}\n"
+    "      happy: {",
+)
+
+
+async def test_stretches_that_count_otherwise_are_changes_not_comings_and_goings(story: Story) -> None:
+    await story.apply(TIMED)
+    await story.send(ORDERS)
+    await story.work()
+    effect = moved(await story.plan(TIMED.replace("good: [approved]", "good: [approved, returned]")), "approved_time")
+    returned = sum(order["event"] == "returned" for order in ORDERS)
+    assert (effect.entering, effect.leaving, effect.changing) == (0, 0, returned)
+    excluded = moved(
+        await story.plan(TIMED.replace("good: [approved]", "good: [approved], exclude: [requested]")), "approved_time"
+    )
+    # C was approved the moment it was requested: it spent no time in that state.
+    assert [one.label for one in excluded.left] == ["A", "B", "D"]
+    assert {one.value for one in excluded.left} == {None}
+
+
+async def test_unfinished_durations_come_and_go_too(story: Story) -> None:
+    await story.apply(TIMED)
+    await story.send(ORDERS)
+    await story.work()
+    effect = moved(await story.plan(TIMED.replace("open: include", "open: exclude")), "waiting")
+    assert (effect.entering, effect.leaving, effect.changing) == (0, 1, 0)
+    assert [one.label for one in effect.left] == ["D"]  # requested, and not approved yet
+    await story.apply(TIMED.replace("open: include", "open: exclude"))
+    await story.work()
+    back = moved(await story.plan(TIMED), "waiting")
+    assert [one.label for one in back.entered] == ["D"]
+
+
+async def test_records_of_a_metric_behind_a_formula_name_the_key_results_that_want_it(story: Story) -> None:
+    file = FILE.replace("objectives:\n", "  twice: {unit: EUR, formula: spent * 2}\nobjectives:\n", 1).replace(
+        "cheap: {metric: spent", "double: {metric: twice, baseline: 1, target: 2}\n      cheap: {metric: spent"
+    )
+    await story.apply(file)
+    await story.send(ORDERS)
+    await story.work()
+    plan = await story.plan(file.replace("window: {to_date: quarter}", "window: {trailing: 3d}"))
+    assert moved(plan, "spent").key_results == ["support/cheap", "support/double"]
+    assert {effect.id for effect in plan.effects} >= {"support/cheap", "support/double"}
