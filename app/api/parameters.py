@@ -95,6 +95,8 @@ Since = Annotated[
     BeforeValidator(_since),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 1}]}),
 ]
+AsOf = Annotated[Moment | None, Field(description="True at this moment, as far as is known; not one to come.")]
+KnownAt = Annotated[Moment | None, Field(description="Only what was recorded by this moment.")]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_plain)]
 Limit = Annotated[
@@ -122,6 +124,12 @@ class StrictQuery(BaseModel):
     """The query parameters of an operation: unknown ones are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def refuse_future(as_of: datetime | None, now: datetime) -> None:
+    """Nothing is true yet at a moment to come: a cycle's verdict, judged there, would be a forecast shown as a fact."""
+    if as_of is not None and as_of > now:
+        raise InvalidInput.at("/as_of", "future", "This moment is still to come.", "query")
 
 
 class PageQuery(StrictQuery):

@@ -55,7 +55,14 @@ class Cascade:
     """The objectives that contribute to one, each with its weight."""
 
 
-async def cascade(session: Session, wanted: Sequence[Owned], *, now: datetime) -> Cascade:
+async def cascade(
+    session: Session,
+    wanted: Sequence[Owned],
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+) -> Cascade:
     """Judge and roll up some objectives with everything below them, of any team, in a fixed number of queries.
 
     To a current objective the current ones contribute; to one of a past cycle, those whose cycles overlap with its.
@@ -66,7 +73,7 @@ async def cascade(session: Session, wanted: Sequence[Owned], *, now: datetime) -
         members |= {objective.id: (objective, team) for (objective, team), _ in found}
     rows = await organisation.key_result_rows(session, KeyResultFilter(objective_ids=list(members), current_only=False))
     judged: dict[int, list[Judged]] = defaultdict(list)
-    for item in await judge_rows(session, rows, now=now):
+    for item in await judge_rows(session, rows, now=now, as_of=as_of, known_at=known_at):
         judged[item.row.objective.id].append(item)
     for found_here in judged.values():
         found_here.sort(key=lambda item: item.row.key_result.position)
@@ -195,6 +202,8 @@ async def alignment(
     session: Session,
     *,
     now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
     team: str | None = None,
     cycle: str | None = None,
     hidden: Collection[str] = (),
@@ -222,7 +231,7 @@ async def alignment(
     ]
     shown = asked | {end for edge in edges for end in (edge.source, edge.target)}
     every = [one for name, one in known.items() if name in shown]
-    found = await cascade(session, every, now=now)
+    found = await cascade(session, every, now=now, as_of=as_of, known_at=known_at)
     return AlignmentView(
         nodes=[
             ObjectiveNodeView(

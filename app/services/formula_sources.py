@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.services.input_graph import InputGraph, input_graph
-from app.services.sources import SourceState, source_state, worst_state
+from app.services.sources import SourceState, SourcesThen, source_state, worst_state
 from app.store import organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric, SourceRow
@@ -18,6 +18,11 @@ class FormulaSources:
     graph: InputGraph
     sources: dict[int, list[SourceRow]]
     asserted: dict[int, datetime]
+    then: SourcesThen | None = None
+
+    def rows(self) -> list[SourceRow]:
+        """What feeds any of them."""
+        return [row for found in self.sources.values() for row in found]
 
     def state(self, metric_id: int, fresh_within: timedelta | None) -> SourceState:
         """The worst of what feeds a formula."""
@@ -30,10 +35,16 @@ class FormulaSources:
                     self.sources.get(item.revision.id, []),
                     self.graph.definition(leaf),
                     fresh_within,
-                    asserted_at=self.asserted.get(leaf),
+                    asserted_at=self._asserted_at(leaf),
+                    then=self.then,
                 )
             )
         return worst_state(found, fresh_within)
+
+    def _asserted_at(self, metric_id: int) -> datetime | None:
+        at = self.asserted.get(metric_id)
+        # Of what was asserted later the moment before is not looked up: it counts as said just then.
+        return at if at is None or self.then is None else min(at, self.then.as_of)
 
 
 async def formula_sources(session: Session, formulas: Iterable[RevisedMetric]) -> FormulaSources | None:

@@ -23,6 +23,8 @@ async def list_objectives(
     session: Session,
     *,
     now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
     team: str | None = None,
     name: str | None = None,
     cycle: str | None = None,
@@ -43,11 +45,12 @@ async def list_objectives(
         hidden=hidden,
     )
     page = found[:limit]
-    known = await cascade(session, page, now=now)
+    known = await cascade(session, page, now=now, as_of=as_of, known_at=known_at)
     expanded: dict[int, KeyResultView] = {}
     if expand:
         listed = [item for objective, _ in page for item in known.judged.get(objective.id, ())]
-        expanded = {item.row.key_result.id: item.view for item in await with_outlook(session, listed, now=now)}
+        looked = await with_outlook(session, listed, now=now, as_of=as_of, known_at=known_at)
+        expanded = {item.row.key_result.id: item.view for item in looked}
     views = [_view(one, known, expanded if expand else None, hidden, now) for one in page]
     return views, page[-1][0].id if len(found) > limit else None
 
@@ -58,13 +61,24 @@ async def get_objective(
     name: str,
     *,
     now: datetime,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
     cycle: str | None = None,
     expand: bool = False,
     hidden: Collection[str] = (),
 ) -> ObjectiveView | None:
     """One objective with its roll-up: its current instance, or that of a cycle."""
     views, _ = await list_objectives(
-        session, now=now, team=team, name=name, cycle=cycle, expand=expand, limit=1, hidden=hidden
+        session,
+        now=now,
+        as_of=as_of,
+        known_at=known_at,
+        team=team,
+        name=name,
+        cycle=cycle,
+        expand=expand,
+        limit=1,
+        hidden=hidden,
     )
     return views[0] if views else None
 

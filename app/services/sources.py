@@ -1,6 +1,6 @@
 """How the sources of a metric are doing: when they last succeeded, what is wrong, how old a value may be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -8,6 +8,8 @@ from typing import Literal
 from app.domain.freshness import Freshness, freshness
 from app.services.definitions import Definition
 from app.services.views import SourceView
+from app.store import evidence
+from app.store.database import Session
 from app.store.organisation import SourceRow
 from app.store.tables import Connection
 
@@ -15,6 +17,17 @@ from app.store.tables import Connection
 DEFAULT_FRESH_WITHIN = timedelta(hours=24)
 #: How old an asserted value may be where its metric names no `every`.
 DEFAULT_MANUAL_EVERY = timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesThen:
+    """How sources were doing by a past moment, as far as runs, deliveries and events tell: by plan the last success and
+    what was wrong, by connection the last delivery. What has come since `as_of` leaves nothing open about it."""
+
+    as_of: datetime
+    pulled: Mapping[int, tuple[datetime | None, str | None]]
+    delivered: Mapping[int, datetime]
+
 
 Health = Literal["ok", "waiting", "failing", "paused"]
 
@@ -65,9 +78,11 @@ def source_state(
     fresh_within: timedelta | None,
     *,
     asserted_at: datetime | None,
+    then: SourcesThen | None = None,
 ) -> SourceState:
     """The state of what feeds a metric. `asserted_at` is the moment that a manual metric's value is about: a new rule
-    or a late word about an old day makes it no younger."""
+    or a late word about an old day makes it no younger. With `then` its age is that of a past moment; the health of
+    the connection is always that of now."""
     if definition is not None and definition.is_asserted:
         every = None if definition.spec.manual is None else definition.spec.manual.every
         within = fresh_within or every or DEFAULT_MANUAL_EVERY
@@ -86,7 +101,13 @@ def source_state(
             names.append(f"{team}/{source.connection.name}")
         if source.plan is not None and source.plan.link is not None:
             links.append(source.plan.link)
-        if source.plan is not None:
+        if then is not None and source.plan is not None:
+            success, wrong = then.pulled.get(source.plan.id, (None, None))
+            successes.append(success)
+            failing = failing or (wrong if success is None or success < then.as_of else None)
+        elif then is not None:
+            successes.append(then.delivered.get(source.connection.id))
+        elif source.plan is not None:
             successes.append(source.plan.last_success_at)
             failing = failing or source.plan.failing_reason or source.connection.paused_reason
         else:
@@ -98,6 +119,18 @@ def source_state(
             health, reason = found, why
     oldest = None if not successes or None in successes else min(at for at in successes if at is not None)
     return SourceState(", ".join(names) or None, health, reason, oldest, failing, within, next(iter(links), None))
+
+
+async def sources_then(
+    session: Session, sources: Iterable[SourceRow], *, as_of: datetime, known_at: datetime
+) -> SourcesThen:
+    """How these sources were doing by `known_at`; a fixed number of questions, however many there are."""
+    rows = list(sources)
+    plans = {row.plan.id for row in rows if row.plan is not None}
+    pushed = {row.connection.id for row in rows if row.connection is not None and row.plan is None}
+    return SourcesThen(
+        as_of, await evidence.runs_by(session, plans, known_at), await evidence.deliveries_by(session, pushed, known_at)
+    )
 
 
 def worst_state(states: Sequence[SourceState], fresh_within: timedelta | None) -> SourceState:

@@ -5,12 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store.facts import Window, _included, _known
-from app.store.tables import Dataset, Event, Fact, MetricRevision, Record, Sample
+from app.store.tables import Dataset, Delivery, Event, Fact, MetricRevision, Record, Run, Sample
 
 _table: Table = Fact.__table__  # type: ignore[attr-defined]
 
@@ -88,6 +88,47 @@ async def entities_since(session: AsyncSession, dataset: Dataset, moment: dateti
         events = select(col(Event.entity)).where(col(Event.dataset_id) == dataset.id, col(Event.recorded_at) >= moment)
         return set(await session.scalars(events.distinct()))
     query = select(col(Record.entity)).where(
-        col(Record.dataset_id) == dataset.id, (col(Record.recorded_at) >= moment) | col(Record.is_deleted)
+        col(Record.dataset_id) == dataset.id,
+        (col(Record.recorded_at) >= moment) | col(Record.is_deleted) | col(Record.is_out_of_scope),
     )
     return set(await session.scalars(query))
+
+
+async def runs_by(
+    session: AsyncSession, plan_ids: Collection[int], moment: datetime
+) -> dict[int, tuple[datetime | None, str | None]]:
+    """By plan: when it last succeeded by that moment, and what was wrong with the last run that had ended by then."""
+    if not plan_ids:
+        return {}
+    ended = (col(Run.plan_id).in_(plan_ids), col(Run.finished_at) <= moment)
+    succeeded = select(col(Run.plan_id), func.max(col(Run.finished_at))).where(*ended, col(Run.outcome) == "succeeded")
+    at: dict[int, datetime | None] = {row[0]: row[1] for row in await session.execute(succeeded.group_by(col(Run.plan_id)))}
+    newest = select(func.max(col(Run.id))).where(*ended).group_by(col(Run.plan_id))
+    last = select(col(Run.plan_id), col(Run.outcome), col(Run.error)).where(col(Run.id).in_(newest))
+    wrong = {
+        plan_id: error or "the last read failed"
+        for plan_id, outcome, error in await session.execute(last)
+        if outcome in ("failed", "crashed")
+    }
+    return {plan_id: (at.get(plan_id), wrong.get(plan_id)) for plan_id in plan_ids}
+
+
+async def deliveries_by(
+    session: AsyncSession, connection_ids: Collection[int], moment: datetime
+) -> dict[int, datetime]:
+    """By connection: the last delivery by that moment; of one that is kept no longer, the events that it made tell."""
+    if not connection_ids:
+        return {}
+    received = select(col(Delivery.connection_id), func.max(col(Delivery.received_at))).where(
+        col(Delivery.connection_id).in_(connection_ids), col(Delivery.received_at) <= moment
+    )
+    events = (
+        select(col(Dataset.connection_id), func.max(col(Event.recorded_at)))
+        .join(Dataset, col(Dataset.id) == col(Event.dataset_id))
+        .where(col(Dataset.connection_id).in_(connection_ids), col(Event.recorded_at) <= moment)
+    )
+    found: dict[int, datetime] = {}
+    for query in (received.group_by(col(Delivery.connection_id)), events.group_by(col(Dataset.connection_id))):
+        for connection_id, at in await session.execute(query):
+            found[connection_id] = max(at, found.get(connection_id, at))
+    return found

@@ -9,7 +9,7 @@ from app.api.answers import answer
 from app.api.context import Context
 from app.api.examples import CYCLE
 from app.api.openapi import errors, shows
-from app.api.parameters import CycleText, NameText, StrictQuery
+from app.api.parameters import AsOf, CycleText, KnownAt, NameText, StrictQuery, refuse_future
 from app.services.alignment import alignment
 from app.services.views import AlignmentView
 
@@ -42,6 +42,8 @@ class AlignmentQuery(StrictQuery):
 
     team: NameText | None = None
     cycle: CycleText | None = None
+    as_of: AsOf = None
+    known_at: KnownAt = None
 
 
 @router.get(
@@ -59,10 +61,14 @@ async def get_alignment(
 ) -> Response:
     """Objectives as nodes; `supports` (shown) and `contributes_to` (weighs) as edges to the objective above. A token
     for one team sees its own objectives."""
+    now = context.clock()
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         view = await alignment(
             session,
-            now=context.clock(),
+            now=now,
+            as_of=query.as_of,
+            known_at=query.known_at,
             team=narrowed(principal, query.team),
             cycle=query.cycle,
             hidden=hidden,

@@ -1,7 +1,6 @@
 """Key results: the list, one, its history, its explanation, and putting one."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,8 +14,10 @@ from app.api.examples import EXPLANATION, KEY_RESULT, PLAN, SAMPLE, page
 from app.api.gone import gone
 from app.api.openapi import errors, request_body, shows
 from app.api.parameters import (
+    AsOf,
     Cursor,
     CycleText,
+    KnownAt,
     Limit,
     Moment,
     NameText,
@@ -27,11 +28,12 @@ from app.api.parameters import (
     StrictQuery,
     TeamName,
     Words,
+    refuse_future,
 )
 from app.domain.judgement import KeyResultStatus
 from app.domain.language import KeyResultSpec
 from app.domain.scalars import Name, Span
-from app.errors import InvalidInput, NotFound
+from app.errors import NotFound
 from app.services.apply import delete_object, put_object
 from app.services.explain import explain
 from app.services.paging import decode_cursor, decode_id, encode_cursor
@@ -47,15 +49,7 @@ from app.services.views import ExplainView, KeyResultView, PlanView, Restatement
 router = APIRouter(prefix="/key-results", tags=["key results"])
 
 _BODY = {"objective": "fast_start", "metric": "onboarding_days", "baseline": 15, "target": 5, "kind": "committed"}
-AsOf = Annotated[Moment | None, Field(description="True at this moment, as far as is known; not one to come.")]
-KnownAt = Annotated[Moment | None, Field(description="Only what was recorded by this moment.")]
 OfCycle = Annotated[CycleText | None, Field(description="That cycle's instance, instead of the current one.")]
-
-
-def _refuse_future(as_of: datetime | None, now: datetime) -> None:
-    """Nothing is true yet at a moment to come: a cycle's verdict, judged there, would be a forecast shown as a fact."""
-    if as_of is not None and as_of > now:
-        raise InvalidInput.at("/as_of", "future", "This moment is still to come.", "query")
 
 
 class KeyResultBody(KeyResultSpec):
@@ -131,7 +125,7 @@ async def get_list(
     if place is not None:
         wanted = replace(wanted, after=(str(place[0]), str(place[1]), str(place[2])))
     now = context.clock()
-    _refuse_future(query.as_of, now)
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         items, following = await list_key_results(session, wanted, now=now)
     cursor = None if following is None else encode_cursor("key_results", *following)
@@ -154,7 +148,7 @@ async def get_one(
 ) -> Response:
     """One, with its judgement at this moment, or at `as_of` as known at `known_at`."""
     now = context.clock()
-    _refuse_future(query.as_of, now)
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         view = await get_key_result(
             session,
@@ -224,7 +218,7 @@ async def get_explanation(
     """The formula with its numbers, the window, the revision and its author, and the records in and out with the
     reason for each. The counts are whole, whatever `limit` says."""
     now = context.clock()
-    _refuse_future(query.as_of, now)
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         view = await explain(
             session,

@@ -13,7 +13,7 @@ from app.api.examples import EXPLANATION, METRIC, PLAN, SAMPLE, page
 from app.api.gone import gone
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
-from app.api.parameters import DayPath, ObjectName, TeamName, TeamPageQuery
+from app.api.parameters import AsOf, DayPath, KnownAt, ObjectName, StrictQuery, TeamName, TeamPageQuery, refuse_future
 from app.api.routes.key_results import ExplainQuery, HistoryQuery, samples_page
 from app.domain.language import MetricSpec, Model
 from app.domain.scalars import Number, Text
@@ -44,6 +44,20 @@ class Refresh(BaseModel):
     plans: list[int]
 
 
+class MomentQuery(StrictQuery):
+    """As seen when."""
+
+    as_of: AsOf = None
+    known_at: KnownAt = None
+
+
+class ListQuery(TeamPageQuery):
+    """Which metrics, as seen when."""
+
+    as_of: AsOf = None
+    known_at: KnownAt = None
+
+
 @router.get(
     "",
     summary="List metrics",
@@ -51,13 +65,17 @@ class Refresh(BaseModel):
     responses={200: shows(page(METRIC)), 304: {"description": "Unchanged."}, **errors()},
 )
 async def get_list(
-    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[TeamPageQuery, Query()]
+    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[ListQuery, Query()]
 ) -> Response:
-    """Named metrics with their current values; those written into a key result are not among them."""
+    """Named metrics with their values; those written into a key result are not among them."""
+    now = context.clock()
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         items, following = await list_metrics(
             session,
-            now=context.clock(),
+            now=now,
+            as_of=query.as_of,
+            known_at=query.known_at,
             team=narrowed(principal, query.team),
             after=decode_id("metrics", query.after) or 0,
             limit=query.limit,
@@ -73,10 +91,19 @@ async def get_list(
     response_model=MetricView,
     responses={200: shows(METRIC), 304: {"description": "Unchanged."}, **errors(404)},
 )
-async def get_one(request: Request, context: Context, principal: Reader, team: TeamName, name: ObjectName) -> Response:
-    """Its definition, revision and current value."""
+async def get_one(
+    request: Request,
+    context: Context,
+    principal: Reader,
+    team: TeamName,
+    name: ObjectName,
+    query: Annotated[MomentQuery, Query()],
+) -> Response:
+    """Its definition, revision and value."""
+    now = context.clock()
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
-        view = await get_metric(session, team, name, now=context.clock())
+        view = await get_metric(session, team, name, now=now, as_of=query.as_of, known_at=query.known_at)
     if view is None:
         raise await gone(context, "metric", team, name)
     return answer(request, view, version=view.version)
@@ -133,6 +160,7 @@ async def get_explanation(
     query: Annotated[ExplainQuery, Query()],
 ) -> Response:
     """What a key result's explanation has, for a metric by itself: a formula's inputs lead here."""
+    refuse_future(query.as_of, context.clock())
     async with context.services.database.reading() as session:
         view = await explain_metric(
             session,

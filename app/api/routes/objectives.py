@@ -12,7 +12,7 @@ from app.api.context import Context
 from app.api.examples import OBJECTIVE, PLAN, page
 from app.api.gone import gone
 from app.api.openapi import errors, request_body, shows
-from app.api.parameters import CycleText, ObjectName, StrictQuery, TeamName, TeamPageQuery
+from app.api.parameters import AsOf, CycleText, KnownAt, ObjectName, StrictQuery, TeamName, TeamPageQuery, refuse_future
 from app.domain.language import ObjectiveSpec
 from app.services.apply import delete_object, put_object
 from app.services.objectives import get_objective, list_objectives
@@ -30,6 +30,8 @@ class ListQuery(TeamPageQuery):
 
     cycle: CycleText | None = None
     expand: Expand = None
+    as_of: AsOf = None
+    known_at: KnownAt = None
 
 
 class OneQuery(StrictQuery):
@@ -37,6 +39,8 @@ class OneQuery(StrictQuery):
 
     cycle: Annotated[CycleText | None, Field(description="That cycle's instance, instead of the current one.")] = None
     expand: Expand = None
+    as_of: AsOf = None
+    known_at: KnownAt = None
 
 
 @router.get(
@@ -49,10 +53,14 @@ async def get_list(
     request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[ListQuery, Query()]
 ) -> Response:
     """Each with its roll-up: the weighted progress, the worst status, and how much of the weight is known."""
+    now = context.clock()
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         items, following = await list_objectives(
             session,
-            now=context.clock(),
+            now=now,
+            as_of=query.as_of,
+            known_at=query.known_at,
             team=narrowed(principal, query.team),
             cycle=query.cycle,
             expand=query.expand is not None,
@@ -80,12 +88,16 @@ async def get_one(
     query: Annotated[OneQuery, Query()],
 ) -> Response:
     """One, with its roll-up: the parts of each key result and of each objective that contributes."""
+    now = context.clock()
+    refuse_future(query.as_of, now)
     async with context.services.database.reading() as session:
         view = await get_objective(
             session,
             team,
             name,
-            now=context.clock(),
+            now=now,
+            as_of=query.as_of,
+            known_at=query.known_at,
             cycle=query.cycle,
             expand=query.expand is not None,
             hidden=hidden,

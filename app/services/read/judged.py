@@ -1,6 +1,6 @@
 """One key result's row, judged by pure functions and made a view."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from app.services.read.shown import (
     title_of,
 )
 from app.services.read.terms import lifecycle_reasons, pace_of, preset_of
-from app.services.sources import source_state
+from app.services.sources import SourcesThen, source_state
 from app.services.terms import Terms
 from app.services.views import (
     GuardrailView,
@@ -55,8 +55,10 @@ def judged_row(
     now: datetime,
     is_closing: bool = False,
     terms: Terms | None = None,
+    then: SourcesThen | None = None,
 ) -> Judged:
-    """Judge one row at `moment`, held to `terms` where those in force then are others than the row's own."""
+    """Judge one row at `moment`, held to `terms` where those in force then are others than the row's own. `then` tells
+    how the sources were doing at a past moment."""
     key_result, team = row.key_result, row.team
     spec = KeyResultSpec.model_validate(key_result.spec) if terms is None else terms.spec
     cycle = team_cycle(team, key_result.cycle)
@@ -85,7 +87,8 @@ def judged_row(
             row.sources,
             definition,
             spec.fresh_within,
-            asserted_at=None if sample is None or sample.value is None else sample.observed_at,
+            asserted_at=None if shown is None or shown.value is None else shown.observed_at,
+            then=then,
         )
         is_cumulative = definition is not None and definition.is_cumulative
     guardrails = []
@@ -121,9 +124,6 @@ def judged_row(
         dropped=dropped,
     )
     judgement = judge(standing, moment)
-    if moment != now and now < cycle.end:
-        # How fresh the source is now has no bearing on what was true then.
-        judgement = replace(judgement, freshness=state.freshness(now))
     view = KeyResultView(
         id=f"{team.name}/{key_result.name}",
         title=spec.title or title_of(key_result.name),

@@ -17,6 +17,7 @@ from app.services.input_graph import needs_cycle
 from app.services.overrides import OVERRIDE, override_views, stand_in
 from app.services.read.judged import Judged, judged_row
 from app.services.read.sealed import is_sealed_at, sealed_judged
+from app.services.sources import sources_then
 from app.services.terms import Terms, terms_histories
 from app.store import closes, organisation, samples
 from app.store.database import Session
@@ -56,6 +57,12 @@ async def judge_rows(
             if row.revision is not None and definition_of(row.revision).spec.formula is not None
         ],
     )
+    then = None
+    if as_of is not None or known_at is not None:
+        fed = [source for row in rows for source in row.sources]
+        fed += [] if formulas is None else formulas.rows()
+        then = await sources_then(session, fed, as_of=as_of or now, known_at=known_at or now)
+        formulas = None if formulas is None else replace(formulas, then=then)
     replaced = await _overrides(session, rows, now=now, as_of=as_of, known_at=known_at)
     shown = override_views(replaced)
     judged = []
@@ -83,6 +90,7 @@ async def judge_rows(
             now=now,
             is_closing=is_closing,
             terms=terms.get(row.key_result.id),
+            then=then,
         )
         override_view = _override_of(shown, row)
         if override_view is not None:
