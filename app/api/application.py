@@ -30,6 +30,7 @@ from app.api.routes import (
     connections,
     cycles,
     datasets,
+    deliveries,
     key_results,
     metrics,
     milestones,
@@ -128,6 +129,7 @@ class Api:
             milestones,
             datasets,
             connections,
+            deliveries,
             tokens,
             audit,
         ):

@@ -20,6 +20,7 @@ from app.api.problem import plain_error
 from app.errors import AppError, InvalidInput, NotFound, StoreUnavailable, UnsupportedMedia
 from app.services.context import Services
 from app.services.hook_directory import Hook, HookDirectory
+from app.services.hook_identity import dedupe_key
 from app.services.ingest import DeliveryWriter, StoreAwayError, StoreBusyError
 from app.store.deliveries import NewDelivery
 from app.telemetry import Telemetry
@@ -33,7 +34,6 @@ PREFIX = "/v1/hooks/"
 DEADLINE = 10.0
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_LONGEST_ID = 255
 _OUTCOMES = ("stored", "duplicate", "conflict", "greeting")
 # What proves who the sender is, or opens anything: not to be kept.
 _CONFIDENTIAL = re.compile(
@@ -171,13 +171,9 @@ def _verify(hook: Hook, delivery: InboundDelivery) -> None:
 
 def _new(hook: Hook, delivery: InboundDelivery) -> NewDelivery:
     digest = hashlib.sha256(delivery.body).hexdigest()
-    identity = None if hook.connector.identify is None else hook.connector.identify(hook.config, delivery)
-    if identity is not None and len(identity) > _LONGEST_ID:
-        identity = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
     return NewDelivery(
         connection_id=hook.connection_id,
-        # The two kinds of key are kept apart, so that no sender can name a body by its digest.
-        dedupe_key=f"sha256:{digest}" if not identity else f"id:{identity}",
+        dedupe_key=dedupe_key(hook.connector, hook.config, delivery, digest),
         digest=digest,
         received_at=delivery.received_at,
         headers=[(name, value) for name, value in delivery.headers if not _is_confidential(name) and "\0" not in value],

@@ -181,7 +181,7 @@ def _judge(
         return everywhere("dead", f"The connector {connection.connector} does not take webhooks."), None
     inbound = InboundDelivery(
         headers=tuple((name, value) for name, value in delivery.headers),
-        body=delivery.body,
+        body=deliveries.body_of(delivery),
         received_at=delivery.received_at,
     )
     try:

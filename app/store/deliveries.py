@@ -1,5 +1,6 @@
 """Deliveries, their place in line, and what became of them for each dataset."""
 
+import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store.tables import Connection, Dataset, Delivery, Intake, Team
+
+#: How bodies are compressed once they are applied (zlib, RFC 1950).
+DEFLATE = "deflate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,25 @@ async def reopen_deliveries(
     dataset_id: int | None = None,
     delivery_id: int | None = None,
     outcomes: Collection[str] | None = None,
+    event: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> int:
-    """Put deliveries back in line, for one dataset or all, one delivery or all; returns how many."""
+    """Put deliveries back in line, for one dataset or all, one delivery or all; returns how many. `event` is the tool's
+    word, `since` and `until` bound when they were received (half-open)."""
     chosen = select(col(Delivery.id)).where(col(Delivery.connection_id) == connection_id)
     if delivery_id is not None:
         chosen = chosen.where(col(Delivery.id) == delivery_id)
+    if since is not None:
+        chosen = chosen.where(col(Delivery.received_at) >= since)
+    if until is not None:
+        chosen = chosen.where(col(Delivery.received_at) < until)
+    if event is not None:
+        chosen = chosen.where(col(Delivery.id).in_(select(col(Intake.delivery_id)).where(col(Intake.event) == event)))
     if outcomes is not None:
         matching = select(col(Intake.delivery_id)).where(col(Intake.outcome).in_(outcomes))
+        if dataset_id is not None:
+            matching = matching.where(col(Intake.dataset_id) == dataset_id)
         chosen = chosen.where(col(Delivery.id).in_(matching))
     dropped = delete(Intake).where(col(Intake.delivery_id).in_(chosen))
     if dataset_id is not None:
@@ -116,6 +132,26 @@ async def has_pending(session: AsyncSession, connection_id: int) -> bool:
 async def count_pending(session: AsyncSession) -> int:
     """How many deliveries wait."""
     return await session.scalar(select(func.count()).where(col(Delivery.is_pending).is_(True))) or 0
+
+
+async def get_delivery(session: AsyncSession, connection_id: int, delivery_id: int) -> Delivery | None:
+    """One delivery of a connection."""
+    query = select(Delivery).where(col(Delivery.connection_id) == connection_id, col(Delivery.id) == delivery_id)
+    found: Delivery | None = await session.scalar(query)
+    return found
+
+
+async def has_delivery(session: AsyncSession, connection_id: int, dedupe_key: str) -> bool:
+    """Whether a delivery of this key is stored."""
+    query = select(col(Delivery.id)).where(
+        col(Delivery.connection_id) == connection_id, col(Delivery.dedupe_key) == dedupe_key
+    )
+    return (await session.execute(query)).first() is not None
+
+
+def body_of(delivery: Delivery) -> bytes:
+    """The body as it was stored at the door, whether it is compressed by now or not."""
+    return zlib.decompress(delivery.body) if delivery.encoding == DEFLATE else delivery.body
 
 
 async def list_deliveries(

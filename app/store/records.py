@@ -71,6 +71,14 @@ async def event_histories(
     return {entity: domain.EventHistory(entity, ordered(standing(events))) for entity, events in found.items()}
 
 
+async def all_events(session: AsyncSession, dataset_id: int, entity: str) -> list[domain.Event]:
+    """Every event of an entity, deletions and what they took with them included."""
+    query = select(*(_events.c[name] for name in _EVENT)).where(
+        _events.c.dataset_id == dataset_id, _events.c.entity == entity
+    )
+    return [domain.Event(**dict(zip(_EVENT, row, strict=True))) for row in await session.execute(query)]
+
+
 def standing(events: Sequence[domain.Event]) -> list[domain.Event]:
     """The events of one entity after its last deletion, whatever order they came in."""
     deleted_at = max((event.at for event in events if event.is_deletion), default=None)

@@ -11,19 +11,18 @@ from app.api.access import Hidden, Reader, Writer, narrowed
 from app.api.answers import IF_MATCH, Items, answer, if_match, result
 from app.api.body import JsonBody, NoBody, validated
 from app.api.context import ApiContext, Context
-from app.api.examples import CONNECTION, DELIVERY, PLAN, RUN, page
-from app.api.once import IDEMPOTENCY_KEY, once
+from app.api.examples import CONNECTION, PLAN, RUN, page
+from app.api.gone import gone
 from app.api.openapi import Responses, errors, request_body, shows
-from app.api.parameters import IdPath, NameText, ObjectName, TeamName, TeamPageQuery
+from app.api.parameters import NameText, ObjectName, TeamName, TeamPageQuery
 from app.domain.language import ConnectionSpec, Model
-from app.errors import AppError, NotFound
+from app.errors import AppError
 from app.services.apply import delete_object, put_object
 from app.services.connect import check_connection, discover
-from app.services.deliveries import delivery_views, replay
 from app.services.inventory import get_connection, list_connections, list_runs
 from app.services.paging import decode_id, encode_cursor
 from app.services.secrets import generate_webhook_secret, put_secret
-from app.services.views import ConnectionView, DeliveryView, PlanView, RunView
+from app.services.views import ConnectionView, PlanView, RunView
 from connectors.contract import Connector
 from connectors.errors import ConnectorError, TransientError
 
@@ -93,13 +92,6 @@ class RunsQuery(TeamPageQuery):
     outcome: Literal["running", "succeeded", "failed", "crashed", "superseded"] | None = None
 
 
-class DeliveriesQuery(TeamPageQuery):
-    """Which deliveries."""
-
-    connection: NameText | None = None
-    outcome: Literal["pending", "applied", "ignored", "dead"] | None = None
-
-
 def _takes_webhooks(context: ApiContext) -> frozenset[str]:
     return frozenset(key for key, connector in context.services.connectors.items() if connector.verify is not None)
 
@@ -140,7 +132,7 @@ async def get_one(request: Request, context: Context, principal: Reader, team: T
         now = context.services.clock()
         view = await get_connection(session, team, name, takes_webhooks=_takes_webhooks(context), now=now)
     if view is None:
-        raise NotFound
+        raise await gone(context, "connection", team, name)
     return answer(request, view, version=view.version)
 
 
@@ -319,54 +311,3 @@ async def get_runs(
         )
     cursor = None if following is None else encode_cursor("runs", following)
     return answer(request, Items[RunView](items=items, next=cursor))
-
-
-@router.get(
-    "/deliveries",
-    tags=["deliveries"],
-    summary="List deliveries",
-    response_model=Items[DeliveryView],
-    responses={200: shows(page(DELIVERY)), 304: {"description": "Unchanged."}, **errors()},
-)
-async def get_deliveries(
-    request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[DeliveriesQuery, Query()]
-) -> Response:
-    """Received webhooks, newest first, with what became of each; `outcome=dead` lists the dead letters."""
-    async with context.services.database.reading() as session:
-        found = await delivery_views(
-            session,
-            team=narrowed(principal, query.team),
-            connection=query.connection,
-            outcome=query.outcome,
-            before=decode_id("deliveries", query.after),
-            limit=query.limit + 1,
-            hidden=hidden,
-        )
-    cursor = encode_cursor("deliveries", found[query.limit - 1].id) if len(found) > query.limit else None
-    return answer(request, Items[DeliveryView](items=found[: query.limit], next=cursor))
-
-
-@router.post(
-    "/deliveries/{id}/replay",
-    tags=["deliveries"],
-    summary="Apply a delivery again",
-    status_code=202,
-    response_model=DeliveryView,
-    responses={
-        202: shows({**DELIVERY, "outcome": "pending", "intakes": []}, description="It is back in line."),
-        **errors(404, 409, body=True),
-    },
-    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
-)
-async def post_replay(request: Request, context: Context, principal: Writer, id: IdPath, body: NoBody) -> Response:
-    """For each dataset it feeds, under the rules of now; what it did already is not done twice. Needs `write`."""
-
-    async def act() -> Response:
-        async with context.services.database.reading() as session:
-            seen = await delivery_views(session, team=principal.team, delivery_id=id, limit=1, hidden=principal.hidden)
-        view = await replay(context.services, id, principal.actor) if seen else None
-        if view is None:
-            raise NotFound
-        return result(view, status=202)
-
-    return await once(context, request, principal, body, act)
