@@ -20,6 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
 # Instants and spans are whole microseconds in here: exact, and quick to search.
 _SECOND, _MINUTE, _DAY = 1_000_000, 60_000_000, 86_400_000_000
+_OF_EVERY_YEAR = len("12-24")
 _SUBDIVISION = re.compile("[A-Z0-9]{1,3}")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # No public holiday or clock change is known outside these years; there, days are nominal, so that a mistaken date
@@ -46,6 +47,12 @@ def check_calendar(spec: CalendarSpec) -> str | None:
         return f"hours end at 24:00 at the latest, not as in {spec.hours!r}"
     if closing <= opening:
         return f"hours must end after they begin, on the same day: {spec.hours!r}"
+    for text in spec.half_days:
+        # The 29th of February is a day of some years.
+        try:
+            date.fromisoformat(text if len(text) > _OF_EVERY_YEAR else f"2000-{text}")
+        except ValueError:
+            return f"there is no day {text!r}"
     if spec.holidays is not None:
         country, _, subdivision = spec.holidays.partition("-")
         try:
@@ -77,6 +84,7 @@ class BusinessCalendar:
         self._opening, self._closing = opening * _MINUTE, closing * _MINUTE
         self._workdays = frozenset(_WEEKDAYS.index(day) for day in spec.workweek)
         self._region = spec.holidays
+        self._half_days = frozenset(spec.half_days)
         self._years: dict[int, _Year] = {}
 
     @property
@@ -126,6 +134,8 @@ class BusinessCalendar:
             before, after = (self._offset(day, 0), self._offset(day + 1, 1)) if is_known else (constant, constant)
             midnight = (day - _EPOCH_DAY) * _DAY
             opening, closing = midnight + self._opening, midnight + self._closing
+            if is_known and self._is_half(date.fromordinal(day)):
+                closing = (opening + closing) // 2
             if before == after:
                 intervals.append((opening - before, closing - before))
                 continue
@@ -136,6 +146,9 @@ class BusinessCalendar:
             )
             intervals.extend((start, end) for start, end in pieces if start < end)
         return sorted(intervals)
+
+    def _is_half(self, day: date) -> bool:
+        return bool(self._half_days) and not self._half_days.isdisjoint((f"{day:%m-%d}", day.isoformat()))
 
     def _offset(self, day: int, fold: int) -> int:
         """The UTC offset at a local midnight; fold 0 is that before a change at midnight, 1 that after it (PEP 495)."""

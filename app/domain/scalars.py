@@ -13,6 +13,7 @@ from app.domain.formula import MAX_LENGTH, FormulaError, parse_formula
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 REFERENCE_PATTERN = r"^[a-z][a-z0-9_]*([./][a-z][a-z0-9_]*)?$"
+HALF_DAY_PATTERN = r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"
 HOURS_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$"
 REGION_PATTERN = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
 AGGREGATE_PATTERN = r"^(count|sum|avg|median|min|max|last|p[1-9][0-9]?)$"
@@ -33,6 +34,7 @@ PATTERN_MEANINGS = {
     NAME_PATTERN: "a name of lower-case letters, digits and _ that starts with a letter is expected",
     REFERENCE_PATTERN: "a name is expected, or team/name",
     HOURS_PATTERN: "hours such as 09:00-17:00 are expected",
+    HALF_DAY_PATTERN: "a day of every year or of one is expected, such as 12-24 or 2026-12-24",
     REGION_PATTERN: "a country or region of ISO 3166 is expected, such as DE or DE-BE",
     AGGREGATE_PATTERN: "an aggregate is count, sum, avg, median, min, max, last, a percentile such as p90, "
     "or {distinct: …}",
@@ -179,6 +181,7 @@ def _check_order(text: str) -> str:
 
 BoundText = Annotated[str, StringConstraints(pattern=BOUND_PATTERN), AfterValidator(_check_order)]
 GuardrailText = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN), AfterValidator(_check_order)]
+HalfDayText = Annotated[str, StringConstraints(pattern=HALF_DAY_PATTERN)]
 HoursText = Annotated[str, StringConstraints(pattern=HOURS_PATTERN)]
 RegionText = Annotated[str, StringConstraints(pattern=REGION_PATTERN)]
 

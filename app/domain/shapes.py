@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.domain.scalars import (
     DurationText,
     Expression,
+    HalfDayText,
     HoursText,
     Name,
     PresetName,
@@ -49,11 +50,15 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class CalendarSpec(Model):
-    """Business time: the working week, the hours of a day and the public holidays (ISO 3166-2, such as `DE-BE`)."""
+    """Business time: the working week, the hours of a day and the public holidays (ISO 3166-2, such as `DE-BE`).
+
+    On `half_days`, of every year (`12-24`) or of one (`2026-12-31`), the first half of the hours is worked.
+    """
 
     workweek: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
     hours: HoursText = "09:00-17:00"
     holidays: RegionText | None = None
+    half_days: tuple[HalfDayText, ...] = ()
 
 
 class Trailing(Model):

@@ -20,6 +20,7 @@ HOUR = 3600
 OFFICE = CalendarSpec(holidays="DE-BE")
 ROUND_THE_CLOCK = CalendarSpec(workweek=ALL_WEEK, hours="00:00-24:00")
 NIGHT = CalendarSpec(workweek=ALL_WEEK, hours="02:30-03:30")
+SHORT = CalendarSpec(holidays="DE-BE", half_days=("12-24", "12-31", "2026-11-20"))
 MORNING = CalendarSpec(workweek=("sun", "mon", "wed"), hours="00:00-02:30", holidays="US")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,26 @@ def at(text: str, zone: ZoneInfo = BERLIN) -> datetime:
         pytest.param(OFFICE, "2026-11-23T03:00", "2026-11-23T23:00", 8, id="a whole day"),
         pytest.param(OFFICE, "2026-12-24T12:00", "2026-12-28T10:00", 6, id="Christmas"),
         pytest.param(OFFICE, "2027-03-08T00:00", "2027-03-09T00:00", 0, id="Women's Day in Berlin"),
+        pytest.param(SHORT, "2026-12-24T00:00", "2026-12-25T00:00", 4, id="half of Christmas Eve"),
+        pytest.param(SHORT, "2026-12-24T12:00", "2026-12-28T10:00", 2, id="Christmas after a half day"),
+        pytest.param(SHORT, "2027-12-31T12:30", "2028-01-01T00:00", Decimal("0.5"), id="a half day ends at 13:00"),
+        pytest.param(SHORT, "2026-11-20T16:00", "2026-11-23T10:00", 1, id="a half Friday of one year"),
+        pytest.param(SHORT, "2027-11-19T16:00", "2027-11-22T10:00", 2, id="and not of another"),
+        pytest.param(SHORT, "2022-12-24T00:00", "2022-12-26T00:00", 0, id="a half day on a Saturday"),
+        pytest.param(
+            CalendarSpec(holidays="DE-BE", half_days=("12-25",)),
+            "2026-12-25T00:00",
+            "2026-12-26T00:00",
+            0,
+            id="a holiday is none at all",
+        ),
+        pytest.param(
+            CalendarSpec(workweek=ALL_WEEK, hours="00:00-24:00", half_days=("10-25",)),
+            "2026-10-25T00:00",
+            "2026-10-26T00:00",
+            13,
+            id="the longer half of the long day",
+        ),
         pytest.param(CalendarSpec(holidays="DE-BY"), "2027-03-08T00:00", "2027-03-09T00:00", 8, id="not in Bavaria"),
         pytest.param(CalendarSpec(), "2026-12-25T00:00", "2026-12-26T00:00", 8, id="no holidays named"),
         pytest.param(CalendarSpec(holidays="GB"), "2027-12-27T00:00", "2027-12-29T00:00", 0, id="substitute days"),
@@ -85,15 +106,29 @@ def minutes_walked(spec: CalendarSpec, zone: ZoneInfo, start: datetime, end: dat
     count = 0
     while start < end:
         wall = start.astimezone(zone)
+        first, last = (int(hour[:2]) * 60 + int(hour[3:]) for hour in (opening, closing))
+        is_half = f"{wall:%m-%d}" in spec.half_days or wall.date().isoformat() in spec.half_days
+        until = (first + last) // 2 if is_half else last
         is_working_day = ALL_WEEK[wall.weekday()] in spec.workweek and wall.date() not in holidays
-        count += is_working_day and opening <= f"{wall:%H:%M}" < closing
+        count += is_working_day and first <= wall.hour * 60 + wall.minute < until
         start += timedelta(minutes=1)
     return count
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([ROUND_THE_CLOCK, NIGHT, MORNING, CalendarSpec(hours="22:00-24:00", workweek=("sat", "sun"))]),
+    st.sampled_from(
+        [
+            ROUND_THE_CLOCK,
+            NIGHT,
+            MORNING,
+            CalendarSpec(hours="22:00-24:00", workweek=("sat", "sun")),
+            CalendarSpec(
+                workweek=ALL_WEEK,
+                half_days=tuple(f"{month:02}-{day:02}" for month in range(1, 13) for day in (1, 9, 28)),
+            ),
+        ]
+    ),
     st.sampled_from(
         [
             "Europe/Berlin",
@@ -160,6 +195,8 @@ def test_mistaken_dates_are_measured_too() -> None:
         (CalendarSpec(hours="17:00-09:00"), "must end after they begin"),
         (CalendarSpec(hours="09:00-09:00"), "must end after they begin"),
         (CalendarSpec(hours="09:00-24:30"), "24:00 at the latest"),
+        (CalendarSpec(half_days=("02-30",)), "there is no day '02-30'"),
+        (CalendarSpec(half_days=("2026-02-29",)), "there is no day '2026-02-29'"),
         (CalendarSpec(holidays="XX"), "no public holidays are known for 'XX'"),
         (CalendarSpec(holidays="DE-XX"), "known: DE-BB, DE-BE"),
     ],
