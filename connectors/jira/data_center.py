@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from connectors.errors import UnexpectedResponseError
+from connectors.jira.fields import FieldPlan
 from connectors.jira.jql import narrowed
 from connectors.jira.payloads import ChangeHistory, Issue, decode
 from connectors.jira.session import Histories, JiraSession, together
@@ -75,22 +76,22 @@ class DataCenterSession(JiraSession):
             async for issues in pages:
                 yield [issue.id for issue in issues]
 
-    async def pages(self, jql: str, fields: Sequence[str]) -> AsyncGenerator[tuple[list[Issue], Histories], None]:
+    async def pages(self, jql: str, plan: FieldPlan) -> AsyncGenerator[tuple[list[Issue], Histories], None]:
         """All issues that a query in a stable order takes, each once, with their histories, page by page."""
-        async with aclosing(self._rows(jql, fields, _PAGE, with_changelog=True)) as pages:
+        async with aclosing(self._rows(jql, plan.ids, _PAGE, with_changelog=True)) as pages:
             async for issues in pages:
                 yield await self._completed(issues)
 
-    async def few(self, jql: str, fields: Sequence[str]) -> tuple[list[Issue], Histories] | None:
+    async def few(self, jql: str, plan: FieldPlan) -> tuple[list[Issue], Histories] | None:
         """The issues of a query with their histories in one request, or None where a page does not hold them all."""
-        page = await self._page(jql, fields, 0, _FEW, with_changelog=True)
+        page = await self._page(jql, plan.ids, 0, _FEW, with_changelog=True)
         return None if page.total > len(page.issues) else await self._completed(page.issues)
 
-    async def with_histories(self, ids: Sequence[str], fields: Sequence[str]) -> tuple[list[Issue], Histories]:
+    async def with_histories(self, ids: Sequence[str], plan: FieldPlan) -> tuple[list[Issue], Histories]:
         """The issues with these ids, each asked for by itself; those that are not there are left out."""
         found: list[_Issue] = []
         for start in range(0, len(ids), _AT_A_TIME):
-            answers = await together(*(self._one(one, fields) for one in ids[start : start + _AT_A_TIME]))
+            answers = await together(*(self._one(one, plan.ids) for one in ids[start : start + _AT_A_TIME]))
             found += [issue for issue in answers if issue is not None]
         return await self._completed(found)
 

@@ -6,11 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypedDict
+
+import msgspec
 
 from connectors.contract import JsonValue
 from connectors.errors import QueryError, UnexpectedResponseError
-from connectors.jira.payloads import FieldDetails, FieldSchema, Issue, moment, readable
+from connectors.jira.payloads import (
+    FetchedIssues,
+    FieldDetails,
+    FieldSchema,
+    Issue,
+    IssueError,
+    IssuePage,
+    Named,
+    moment,
+    part_of,
+    readable,
+)
 
 _SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 
@@ -28,6 +42,10 @@ _SYSTEM = {
     "assignee": "assignee",
     "components": "components",
 }
+_THINGS: dict[str, Any] = {
+    **dict.fromkeys(("issuetype", "project", "status", "priority", "resolution", "assignee"), Named | None),
+    "components": list[Named] | None,
+}
 _MOMENTS = frozenset({"created", "updated", "resolved"})
 _MOMENT_SCHEMA = FieldSchema(type="datetime")
 
@@ -43,6 +61,10 @@ class FieldPlan:
         """What to ask Jira for, each once."""
         return list(dict.fromkeys(field_id for _, field_id, _ in self.columns))
 
+    def shape(self, page: type[FetchedIssues] | type[IssuePage]) -> Any:
+        """A page of issues of which only the names of things are decoded: most of its bytes are icons and addresses."""
+        return _shapes(tuple(self.ids))[page]
+
     def fingerprint(self, jql: str) -> str:
         """Changes when records read by another plan or query can not be told from ours: time to read all again."""
         text = json.dumps([jql, [[name, field_id] for name, field_id, _ in self.columns]], ensure_ascii=True)
@@ -52,7 +74,12 @@ class FieldPlan:
         """The issue's fields as people see them; absent ones are None."""
         found: dict[str, JsonValue] = {"key": issue.key}
         for name, field_id, schema in self.columns:
-            found[name] = _project_key(issue) if name == "project" else readable(issue.fields.get(field_id), schema)
+            value = issue.fields.get(field_id)
+            if value is not None and name == "project":
+                value = part_of(value, "key") or readable(value)
+            elif value is not None:
+                value = readable(value, schema)
+            found[name] = value
         return found
 
 
@@ -90,9 +117,19 @@ def _find(name: str, details: Sequence[FieldDetails], by_id: dict[str, FieldDeta
     return found[0]
 
 
-def _project_key(issue: Issue) -> JsonValue:
-    project: Any = issue.fields.get("project")
-    return project.get("key") if isinstance(project, dict) else readable(project)
+@lru_cache(maxsize=64)
+def _shapes(ids: tuple[str, ...]) -> dict[type, Any]:
+    # A dictionary whose keys are the fields asked for; the rest is skipped.
+    fields = TypedDict("fields", {one: _THINGS.get(one, Any) for one in ids}, total=False)  # type: ignore[misc]
+    issue = msgspec.defstruct("Issue", [("id", str), ("key", str), ("fields", fields)], frozen=True)
+    issues = list[issue]  # type: ignore[valid-type]
+    errors: tuple[Any, Any] = (list[IssueError], msgspec.field(default_factory=list))
+    return {
+        FetchedIssues: msgspec.defstruct("FetchedIssues", [("issues", issues), ("issueErrors", *errors)]),
+        IssuePage: msgspec.defstruct(
+            "IssuePage", [("issues", issues), ("nextPageToken", str | None, None), ("isLast", bool | None, None)]
+        ),
+    }
 
 
 def moment_of(issue: Issue, field_id: str) -> datetime:

@@ -6,6 +6,7 @@ The shapes follow Atlassian's OpenAPI document; a member that is required here i
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -140,6 +141,24 @@ class Project(msgspec.Struct, frozen=True):
     name: str
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A thing that has a name among much else: a status, a user, an option."""
+
+    id: Any = None
+    key: Any = None
+    name: Any = None
+    displayName: Any = None
+    value: Any = None
+    child: Any = None
+
+
+def part_of(value: Any, name: str) -> Any:
+    """A member of something that has a name; None where it is nothing of the kind."""
+    if isinstance(value, Named):
+        return getattr(value, name)
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def _exact(text: str) -> Decimal:
     number = Decimal(text)
     # Beyond any number a field holds, and a number like 1e999999999 would cost a fortune to write out.
@@ -148,10 +167,17 @@ def _exact(text: str) -> Decimal:
     return number
 
 
+@lru_cache(maxsize=256)
+def decoder_of(shape: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of a shape; making one costs as much as decoding a page."""
+    return msgspec.json.Decoder(shape, float_hook=_exact)
+
+
 def decode(body: bytes, shape: type[PayloadT], what: str) -> PayloadT:
     """`body` as `shape`, numbers with a point as `Decimal`; UnexpectedResponseError for anything else."""
     try:
-        return msgspec.json.Decoder(shape, float_hook=_exact).decode(body)
+        decoded: PayloadT = decoder_of(shape).decode(body)  # type: ignore[arg-type]
+        return decoded
     except msgspec.ValidationError as error:
         raise UnexpectedResponseError(f"Jira's {what} has another shape than expected: {error}") from error
     except (ValueError, RecursionError, ArithmeticError) as error:
@@ -165,15 +191,23 @@ def moment(value: str | int) -> datetime:
 
     The document's example of bulk changelogs gives a number where its schema says a string, so both are read.
     """
+    if isinstance(value, str):
+        return _moment_of_text(value)
     try:
-        if isinstance(value, int):
-            return _EPOCH + value * _MILLISECOND
+        return _EPOCH + timedelta(0, 0, 0, value)
+    except OverflowError as error:
+        raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {str(value)[:40]!r}.") from error
+
+
+@lru_cache(maxsize=4096)  # an issue's moments are read for its fields and for what it is ordered by
+def _moment_of_text(value: str) -> datetime:
+    try:
         parsed = datetime.fromisoformat(value)
         if parsed.tzinfo is not None:
             return parsed.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {str(value)[:40]!r}.") from error
-    raise UnexpectedResponseError(f"Jira sent a moment without its offset from UTC: {str(value)[:40]!r}.")
+        raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {value[:40]!r}.") from error
+    raise UnexpectedResponseError(f"Jira sent a moment without its offset from UTC: {value[:40]!r}.")
 
 
 def microseconds(at: datetime) -> int:
@@ -205,7 +239,16 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
 
     A value that does not fit its schema stays what it is: judging it is the metric's.
     """
+    if value is None:
+        return None
+    if type(value) is Named:
+        for name in (value.value, value.displayName, value.name, value.key, value.id):
+            if name is not None and not isinstance(name, (dict, list)):
+                return _with_child(name, value.child) if name is value.value else name
+        return None
     kind = schema.type if schema else None
+    if type(value) is str and kind != "datetime":
+        return value
     if isinstance(value, dict):
         return _named(value)
     if isinstance(value, list):
@@ -222,17 +265,23 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
     return plain
 
 
+def _with_child(named: Any, child: Any) -> JsonValue:
+    """A cascading option is its parent's value with the child's in it."""
+    if isinstance(child, dict) and child.get("value") is not None:
+        return f"{named} - {child['value']}"
+    text: JsonValue = named
+    return text
+
+
 def _named(value: Mapping[str, Any]) -> JsonValue:
     for key in _NAMING:
         named = value.get(key)
         if named is not None and not isinstance(named, (dict, list)):
-            # A cascading option is its parent's value with the child's in it.
-            child = value.get("child")
-            if key == "value" and isinstance(child, dict) and child.get("value") is not None:
-                return f"{named} - {child['value']}"
-            text: JsonValue = named
-            return text
+            return _with_child(named, value.get("child") if key == "value" else None)
     return {key: readable(item) for key, item in value.items()}
+
+
+_UNKNOWN = "?"
 
 
 class StatusCategories:
@@ -252,33 +301,27 @@ class StatusCategories:
 
     def category(self, status_id: str | None, name: str | None) -> str | None:
         """`to_do`, `in_progress` or `done`; None where the site no longer knows the status."""
-        if status_id is not None and status_id in self._by_id:
-            return self._by_id[status_id]
+        found = self._by_id.get(status_id, _UNKNOWN) if status_id is not None else _UNKNOWN
+        if found is not _UNKNOWN:
+            return found
         return self._by_name.get(name) if name is not None else None
 
 
 def status_transitions(histories: Sequence[ChangeHistory], categories: StatusCategories) -> tuple[Transition, ...]:
     """The status changes of one issue in order of their moments, equal moments in the order of Jira's history ids."""
     # Keyed by the history, so that one that comes twice counts once.
-    changes = {
-        (moment(history.created), _history_number(history.id), position): item
-        for history in histories
-        for position, item in enumerate(history.items)
-        if (item.fieldId or item.field) == "status"
-    }
-    ordered = sorted(changes.items(), key=lambda change: change[0])
-    return tuple(
-        Transition(
-            field="status",
-            at=at,
-            order=order,
-            before=item.before,
-            after=item.after,
-            before_category=categories.category(item.before_id, item.before),
-            after_category=categories.category(item.after_id, item.after),
-        )
-        for order, ((at, _, _), item) in enumerate(ordered)
-    )
+    changes: dict[tuple[datetime, int, int], ChangeItem] = {}
+    for history in histories:
+        for position, item in enumerate(history.items):
+            if (item.fieldId or item.field) == "status":
+                changes[moment(history.created), _history_number(history.id), position] = item
+    category = categories.category
+    found = []
+    for order, key in enumerate(sorted(changes)):
+        item = changes[key]
+        before, after = category(item.before_id, item.before), category(item.after_id, item.after)
+        found.append(Transition("status", key[0], order, item.before, item.after, before, after))
+    return tuple(found)
 
 
 def _history_number(text: str) -> int:

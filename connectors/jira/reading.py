@@ -25,6 +25,7 @@ from connectors.jira.payloads import (
     from_milliseconds,
     microseconds,
     milliseconds,
+    part_of,
     status_transitions,
 )
 from connectors.jira.scope import scope_jql
@@ -57,7 +58,7 @@ class _Reader:
                 async for page in pages:
                     yield page
             return
-        async with aclosing(self.session.pages(jql, self.knowledge.plan.ids)) as batches:
+        async with aclosing(self.session.pages(jql, self.knowledge.plan)) as batches:
             async for issues, histories in batches:
                 yield Page(await self.records(issues, histories))
 
@@ -84,7 +85,7 @@ class _Reader:
 
     async def page(self, ids: Sequence[str]) -> Page:
         """The records of at most `_BATCH` issues; those that are not there are left out."""
-        issues, histories = await self.session.with_histories(ids, self.knowledge.plan.ids)
+        issues, histories = await self.session.with_histories(ids, self.knowledge.plan)
         return Page(await self.records(issues, histories))
 
     async def records(self, found: Sequence[Issue], histories: Histories) -> list[RecordChange]:
@@ -115,11 +116,11 @@ class _Reader:
         categories = self.knowledge.categories
         transitions = status_transitions(histories, categories)
         for transition in transitions:
-            if transition.after is not None and transition.after_category is None:
+            if transition.after_category is None and transition.after is not None:
                 self.unmapped[transition.after] += 1
         status = issue.fields.get("status")
         # An issue that never moved has no transition that would tell its category.
-        category = categories.category(status.get("id"), status.get("name")) if isinstance(status, dict) else None
+        category = categories.category(part_of(status, "id"), part_of(status, "name"))
         return RecordChange(
             entity=issue.id,
             name=issue.key,
@@ -155,7 +156,7 @@ async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor
         sought = in_stable_order(jql)
     else:
         sought = updated_since(jql, milliseconds(marks.watermark - (DEEP_OVERLAP if is_deep else OVERLAP)))
-        few = await session.few(sought, knowledge.plan.ids)
+        few = await session.few(sought, knowledge.plan)
     # The mark is when the read began, by the earlier of two clocks: what changed while it ran is read by the next one.
     started = min(began, session.tool_time())
     if few is not None:
@@ -216,7 +217,7 @@ async def fetch_issues(
 async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
     session = reader.session
     for attempt in range(3):
-        issues, histories = await session.with_histories(list(known), reader.knowledge.plan.ids)
+        issues, histories = await session.with_histories(list(known), reader.knowledge.plan)
         found = {issue.id for issue in issues}
         try:
             taken = await session.in_scope(jql, issues) if issues else set()

@@ -20,6 +20,7 @@ import msgspec
 from connectors.contract import Toolbox
 from connectors.errors import QueryError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure
+from connectors.jira.fields import FieldPlan
 from connectors.jira.jql import among
 from connectors.jira.models import JiraConfig
 from connectors.jira.payloads import (
@@ -34,6 +35,7 @@ from connectors.jira.payloads import (
     IssuePage,
     StatusDetails,
     decode,
+    decoder_of,
 )
 
 API = "/rest/api/3"
@@ -54,6 +56,7 @@ _EMPTY_PAGES = 50
 ShapeT = TypeVar("ShapeT")
 OtherT = TypeVar("OtherT")
 PageT = TypeVar("PageT", IssuePage, IssueIdPage)
+IssuesT = TypeVar("IssuesT", FetchedIssues, IssuePage)
 Histories = dict[str, list[ChangeHistory]]
 
 
@@ -220,39 +223,39 @@ class JiraSession:
                 seen.update(new)
                 yield new
 
-    async def pages(self, jql: str, fields: Sequence[str]) -> AsyncGenerator[tuple[list[Issue], Histories], None]:
+    async def pages(self, jql: str, plan: FieldPlan) -> AsyncGenerator[tuple[list[Issue], Histories], None]:
         """All issues that a query in a stable order takes, with their histories, one batch after the other."""
         async with aclosing(self.ids(jql)) as batches:
             async for ids in batches:
                 for start in range(0, len(ids), ISSUES_A_CHANGELOG_CALL):
-                    yield await self.with_histories(ids[start : start + ISSUES_A_CHANGELOG_CALL], fields)
+                    yield await self.with_histories(ids[start : start + ISSUES_A_CHANGELOG_CALL], plan)
 
-    async def few(self, jql: str, fields: Sequence[str]) -> tuple[list[Issue], Histories] | None:
+    async def few(self, jql: str, plan: FieldPlan) -> tuple[list[Issue], Histories] | None:
         """The issues of a query with their histories in two requests, or None where a page does not hold them all."""
-        request = {"jql": jql, "fields": list(fields), "maxResults": ISSUES_A_PAGE}
-        page = await self.post(f"{self.api}/search/jql", request, IssuePage, "search results")
+        request = {"jql": jql, "fields": plan.ids, "maxResults": ISSUES_A_PAGE}
+        page = await self._issues("search/jql", request, IssuePage, plan, "search results")
         if page.isLast is False or (page.isLast is None and page.nextPageToken is not None):
             return None
         ids = list(dict.fromkeys(issue.id for issue in page.issues))
         histories = await self._histories_of_seen(ids) if ids else {}
-        return (page.issues, histories) if histories is not None else await self.with_histories(ids, fields)
+        return (page.issues, histories) if histories is not None else await self.with_histories(ids, plan)
 
-    async def with_histories(self, ids: Sequence[str], fields: Sequence[str]) -> tuple[list[Issue], Histories]:
+    async def with_histories(self, ids: Sequence[str], plan: FieldPlan) -> tuple[list[Issue], Histories]:
         """The issues with these ids as they are now (not as the index has them), with their changes of status.
 
         At most `ISSUES_A_CHANGELOG_CALL` ids; issues that are not there, or not to be seen, are left out.
         """
         parts = [ids[start : start + ISSUES_A_FETCH] for start in range(0, len(ids), ISSUES_A_FETCH)]
         fetched, histories = await beside(
-            together(*(self._fetch(part, fields) for part in parts)), self._histories_of_seen(ids)
+            together(*(self._fetch(part, plan) for part in parts)), self._histories_of_seen(ids)
         )
         issues = [issue for part in fetched for issue in part]
         if histories is None:
             histories = await self.status_histories([issue.id for issue in issues]) if issues else {}
         return issues, histories
 
-    async def _fetch(self, ids: Sequence[str], fields: Sequence[str]) -> list[Issue]:
-        fetched = await self._fetch_once(ids, fields)
+    async def _fetch(self, ids: Sequence[str], plan: FieldPlan) -> list[Issue]:
+        fetched = await self._fetch_once(ids, plan)
         issues = fetched.issues
         again = [error.id for error in fetched.issueErrors if error.id is not None]
         if fetched.issueErrors:
@@ -260,16 +263,26 @@ class JiraSession:
             if len(again) < len(fetched.issueErrors):
                 raise UnavailableError("Jira could not give some issues and does not say which.")
             for one in again:
-                alone = await self._fetch_once([one], fields)
+                alone = await self._fetch_once([one], plan)
                 if alone.issueErrors:
                     words = (alone.issueErrors[0].errorMessage or "no reason")[:200]
                     raise UnavailableError(f"Jira could not give the issue {one}: {words}")
                 issues.extend(alone.issues)
         return issues
 
-    async def _fetch_once(self, ids: Sequence[str], fields: Sequence[str]) -> FetchedIssues:
-        request = {"issueIdsOrKeys": list(ids), "fields": list(fields)}
-        return await self.post(f"{self.api}/issue/bulkfetch", request, FetchedIssues, "issues")
+    async def _fetch_once(self, ids: Sequence[str], plan: FieldPlan) -> FetchedIssues:
+        request = {"issueIdsOrKeys": list(ids), "fields": plan.ids}
+        return await self._issues("issue/bulkfetch", request, FetchedIssues, plan, "issues")
+
+    async def _issues(
+        self, resource: str, request: Mapping[str, object], shape: type[IssuesT], plan: FieldPlan, what: str
+    ) -> IssuesT:
+        body = await self._send("POST", f"{self.api}/{resource}", msgspec.json.encode(request)) or b""
+        try:
+            found: IssuesT = decoder_of(plan.shape(shape)).decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError):
+            return decode(body, shape, what)  # of another shape than is usual, or what is wrong is said
+        return found
 
     async def _histories_of_seen(self, ids: Sequence[str]) -> Histories | None:
         """The histories, or None where Jira refuses the request: one of the issues may have gone since."""
