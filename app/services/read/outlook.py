@@ -1,17 +1,18 @@
 """What is shown beside a judgement: where the value is heading, since when a guardrail is broken, the last check-in.
 
-Each is one query for a whole page, whatever its length. Forecasts are kept for a minute by (metric, sample).
+Each is one query for a whole page, whatever its length. Forecasts are kept until a value comes or the hour ends.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from weakref import WeakKeyDictionary
 
-from app.domain.forecast import Forecast, NotEnough, Shape, forecast, goal
+from app.domain.forecast import Forecast, NotEnough, Shape, forecast, goal, shape_of
 from app.domain.guardrail import Breach, breaches
-from app.domain.pace import LINEAR
+from app.domain.language import TIME_UNITS
 from app.domain.window import TimeSpan
 from app.services.definitions import Definition, definition_of, split_reference, team_cycle, team_zone
 from app.services.input_graph import InputGraph, input_graph
@@ -25,14 +26,13 @@ from app.store.tables import CheckIn
 
 #: How far back a forecast looks.
 REACH = timedelta(days=400)
-#: Forms whose value can not leave 0 to 100, where it is a percent.
-_SHARES = ("ratio", "state_share", "milestones")
-_KEPT = timedelta(minutes=1)
 
 Known = dict[tuple[int, int, str], tuple[datetime, Forecast | NotEnough]]
-#: By database: (key result, sample, terms) → when it was made, and what.
+#: By database: (key result, sample, terms) → the hour it was made in, and what.
 _forecasts: WeakKeyDictionary[object, Known] = WeakKeyDictionary()
 _MOST_KEPT = 10_000
+#: A forecast takes up to a millisecond: so many are made without a pause.
+_AT_ONCE = 10
 
 History = Sequence[tuple[datetime, Decimal]]
 
@@ -122,7 +122,7 @@ async def forecasts_of(
     missing: list[Judged] = []
     for item in judged:
         made = None if known_at is not None else kept.get(_key(item))
-        if made is not None and made[0] <= now < made[0] + _KEPT:
+        if made is not None and made[0] == _hour(now):
             found[item.row.key_result.id] = made[1]
         elif now >= _end(item):
             found[item.row.key_result.id] = NotEnough("the cycle has ended: its value is known", "ended")
@@ -138,12 +138,18 @@ async def forecasts_of(
     )
     if len(kept) > _MOST_KEPT:
         kept.clear()
-    for item in missing:
+    for number, item in enumerate(missing):
         ahead = _forecast(item, histories.get(_series(item), ()), kinds[item.row.key_result.id], now)
         found[item.row.key_result.id] = ahead
         if known_at is None:
-            kept[_key(item)] = (now, ahead)
+            kept[_key(item)] = (_hour(now), ahead)
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)  # others are served meanwhile
     return found
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _key(item: Judged) -> tuple[int, int, str]:
@@ -177,7 +183,9 @@ def _kind(item: Judged, graph: InputGraph) -> _Kind:
         return _Kind(False, None)
     definition = definition_of(item.row.revision)
     if definition.spec.formula is None:
-        return _Kind(definition.is_cumulative, definition)
+        # A tool may compute anything over a period; what it counts or sums is no percent and no time.
+        is_total = definition.spec.unit != "percent" and definition.spec.unit not in TIME_UNITS
+        return _Kind(definition.is_cumulative and is_total, definition)
     if not graph.is_cumulative(item.row.metric.id):
         return _Kind(False, definition)
     leaves = [graph.definition(leaf) for leaf in graph.leaves(item.row.metric.id)]
@@ -193,33 +201,21 @@ def _forecast(item: Judged, history: History, kind: _Kind, now: datetime) -> For
 
 
 def _shape(item: Judged, kind: _Kind, history: History, now: datetime) -> Shape:
-    definition, cycle = kind.definition, team_cycle(item.row.team, item.row.key_result.cycle)
-    own = None if item.row.revision is None else definition_of(item.row.revision)
-    is_share = own is not None and own.spec.unit == "percent" and own.spec.form in _SHARES
-    is_count = own is not None and own.spec.form == "records" and own.aggregate_of("value") in ("count", "distinct")
-    pace = pace_of(item.spec, item.row.team, item.view.baseline)
-    return Shape(
-        is_cumulative=kind.is_cumulative,
-        resets=()
-        if definition is None or not kind.is_cumulative
-        else tuple(_resets(definition, cycle.span, history[0][0] if history else now, cycle.end)),
-        never_falls=kind.is_cumulative and is_count,
-        lowest=Decimal(0) if is_share or is_count or (own is not None and own.spec.form == "duration") else None,
-        highest=Decimal(100) if is_share else None,
-        steps=pace if pace is not None and pace is not LINEAR and pace.steps is not None else None,
-        zone=team_zone(item.row.metric_team),
+    definition, team = kind.definition, item.row.team
+    zone = team_zone(item.row.metric_team)
+    pace = pace_of(item.spec, team, item.view.baseline)
+    steps = pace if pace is not None and pace.steps is not None else None
+    if definition is None:
+        return Shape(steps=steps, zone=zone)
+    shape = shape_of(
+        definition.spec,
+        zone=zone,
+        first=history[0][0] if history else now,
+        end=_end(item),
+        cycle=team_cycle(team, item.row.key_result.cycle).span,
+        steps=steps,
     )
-
-
-def _resets(definition: Definition, cycle: TimeSpan, since: datetime, end: datetime) -> Iterable[datetime]:
-    """When the window begins anew, from the first known value up to the cycle's end."""
-    at = since
-    while True:
-        edge = definition.window(at, cycle).end
-        if edge is None or edge <= at or edge >= end:
-            return
-        yield edge
-        at = edge
+    return replace(shape, is_cumulative=shape.is_cumulative or kind.is_cumulative)
 
 
 # --- guardrails ------------------------------------------------------------------------------------------------------
