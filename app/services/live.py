@@ -23,7 +23,7 @@ import structlog
 from pydantic import BaseModel
 
 from app.services.context import Services
-from app.services.read import Judged, judge_rows
+from app.services.read import Judged, judge_rows, with_outlook
 from app.services.sources import connection_health
 from app.store import changes, organisation
 from app.store.changes import Place
@@ -241,7 +241,8 @@ class LiveHub:
         if not ids:
             return []
         rows = await organisation.key_result_rows(session, KeyResultFilter(ids=sorted(ids)))
-        return await judge_rows(session, rows, now=self._services.clock())
+        now = self._services.clock()
+        return await with_outlook(session, await judge_rows(session, rows, now=now), now=now)
 
     async def _moved_by_clock(self, session: Session) -> list[Judged]:
         """Once a minute: the key results whose status or freshness is another one, though nothing was recorded."""
@@ -260,7 +261,7 @@ class LiveHub:
                     moved.append(item)
                 self._told[item.row.key_result.id] = standing
             await asyncio.sleep(0)  # others are served meanwhile
-        return moved
+        return await with_outlook(session, moved, now=now)
 
     async def _connections(self, session: Session) -> list[tuple[str, bytes]]:
         """The connections whose health is another one than at the last look."""

@@ -56,6 +56,8 @@ async def with_outlook(
 ) -> list[Judged]:
     """The same with `forecast`, `check_in` and the moments of breaches in their views. What is sealed stays as it
     was."""
+    if not judged:
+        return []
     moment = as_of or now
     live = [item for item in judged if item.view.sealed is None]
     forecasts = await forecasts_of(session, live, now=moment, known_at=known_at)
@@ -212,6 +214,7 @@ def _shape(item: Judged, kind: _Kind, history: History, now: datetime) -> Shape:
         zone=zone,
         first=history[0][0] if history else now,
         end=_end(item),
+        fiscal_year_start=definition.fiscal_year_start,
         cycle=team_cycle(team, item.row.key_result.cycle).span,
         steps=steps,
     )
