@@ -31,6 +31,7 @@ WORDS: dict[str, dict[str, Word]] = {
     "CalendarSpec": {
         "workweek": ("The days on which the team works.", ["mon", "tue", "wed", "thu", "fri"]),
         "hours": ("The hours of a business day.", "09:00-17:00"),
+        "half_days": ("Days of which the first half is worked, of every year or of one.", ["12-24", "12-31"]),
         "holidays": ("A country or region (ISO 3166) whose public holidays are free.", "DE-BE"),
     },
     "CycleDates": {
