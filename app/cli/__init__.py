@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backfill, checks, doctor, explaining, judging, reading, running, team_files, tokens
+from app.cli import backfill, checks, doctor, explaining, judging, reading, running, team_files, tokens, trying
 from app.cli.doctor import show_version
 from app.cli.output import CommandError, complain
 
@@ -36,6 +36,7 @@ running.add_to(app)
 team_files.add_to(app)
 reading.add_to(app)
 explaining.add_to(app)
+trying.add_to(app)
 judging.add_to(app)
 backfill.add_to(app)
 app.add_typer(tokens.app, name="token", help="Create, list and revoke API tokens.")

@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from app.errors import NotFound
+from app.domain.records import JsonValue
+from app.errors import InvalidInput, NotFound
 from app.services.context import Services
 from app.store import organisation
 from app.store.tables import Connection, Team
@@ -22,6 +23,8 @@ from connectors.secrets import SecretReference, bind, secrets_of
 
 log = structlog.get_logger(__name__)
 
+#: The name of a webhook secret that is generated.
+_GENERATED = "hook"
 _END: Any = object()  # None would be a page of a connector that yields it
 
 
@@ -137,6 +140,26 @@ async def _contained(begin: Callable[[], AsyncIterator[Any]]) -> AsyncGenerator[
         if isinstance(items, AsyncGenerator):
             with contained():
                 await items.aclose()
+
+
+def with_sealed_secret(body: JsonValue) -> str:
+    """Name, in the JSON of a connection, the sealed secret that its webhooks are signed with, unless it names one; the
+    name. InvalidInput where it takes none, or has another kind."""
+    if not isinstance(body, dict):
+        raise InvalidInput.at("", "dict_type", "A connection is expected.")
+    verify = body.get("verify")
+    if isinstance(verify, dict) and verify.get("scheme") != "none":
+        holder, key, pointer = verify, "secret", "/verify/secret"
+    elif body.get("connector") == "jira":
+        holder, key, pointer = body, "webhook_secret", "/webhook_secret"
+    else:
+        raise InvalidInput.at("/verify", "no_secret", "No secret signs the webhooks of this connection.")
+    given = holder.setdefault(key, {"sealed": _GENERATED})
+    name = given.get("sealed") if isinstance(given, dict) else None
+    if not isinstance(name, str):
+        detail = "A secret that is generated is sealed: leave it out, or write {sealed: name}."
+        raise InvalidInput.at(pointer, "sealed", detail)
+    return name
 
 
 async def _found(services: Services, team: str, name: str) -> tuple[Connection, Team, Connector]:

@@ -14,11 +14,11 @@ from app.api.context import ApiContext, Context
 from app.api.examples import CONNECTION, PLAN, RUN, page
 from app.api.gone import gone
 from app.api.openapi import Responses, errors, request_body, shows
-from app.api.parameters import NameText, ObjectName, TeamName, TeamPageQuery
+from app.api.parameters import Flag, NameText, ObjectName, StrictQuery, TeamName, TeamPageQuery
 from app.domain.language import ConnectionSpec, Model
 from app.errors import AppError
 from app.services.apply import delete_object, put_object
-from app.services.connect import check_connection, discover
+from app.services.connect import check_connection, discover, with_sealed_secret
 from app.services.inventory import get_connection, list_connections, list_runs
 from app.services.paging import decode_id, encode_cursor
 from app.services.secrets import generate_webhook_secret, put_secret
@@ -76,6 +76,21 @@ class SecretBody(Model):
         if (self.value is None) is not self.generate:
             raise PydanticCustomError("secret", "either a value or generate: true is expected")
         return self
+
+
+class PutQuery(StrictQuery):
+    """Whether a webhook's signing secret is to be made."""
+
+    generate_secret: Flag = False
+
+
+class ConnectionPlanView(PlanView):
+    """What it changed. `hook_url` is the path for webhooks and `paste` the whole address, as this request came in;
+    `generated_secret` is shown this once."""
+
+    hook_url: str | None = None
+    paste: str | None = None
+    generated_secret: str | None = None
 
 
 class SecretView(BaseModel):
@@ -139,18 +154,49 @@ async def get_one(request: Request, context: Context, principal: Reader, team: T
 @router.put(
     "/connections/{team}/{name}",
     summary="Create or replace a connection",
-    response_model=PlanView,
+    response_model=ConnectionPlanView,
     responses={**_DONE, **errors(404, 409, 412, body=True)},
     openapi_extra={**request_body(ConnectionSpec, _BODY), "parameters": [IF_MATCH]},
 )
 async def put(
-    request: Request, context: Context, principal: Writer, team: TeamName, name: ObjectName, body: JsonBody
+    request: Request,
+    context: Context,
+    principal: Writer,
+    team: TeamName,
+    name: ObjectName,
+    body: JsonBody,
+    query: Annotated[PutQuery, Query()],
 ) -> Response:
     """The team file's object as JSON: the connector and its own options. Secrets are references: `{env: NAME}`,
-    `{file: /path}`, or `{sealed: name}` for one that is put under `secrets`. Needs `write`."""
+    `{file: /path}`, or `{sealed: name}` for one that is put under `secrets`.
+
+    Answers the address to paste into a tool that sends webhooks and, with `generate_secret=true`, a new signing secret:
+    it is sealed, and shown this once. Needs `write`."""
     version = if_match(request)
+    secret = with_sealed_secret(body) if query.generate_secret else None
+    plan = await put_object(context.services, team, "connection", name, body, actor=principal.actor, if_match=version)
+    generated = None
+    if secret is not None:
+        generated = generate_webhook_secret()
+        await put_secret(
+            context.services.database,
+            context.seal,
+            team=team,
+            connection=name,
+            name=secret,
+            value=generated,
+            actor=principal.actor,
+            now=context.clock(),
+        )
+    takes = isinstance(body, dict) and body.get("connector") in _takes_webhooks(context)
+    path = f"/v1/hooks/{team}/{name}" if takes else None
     return result(
-        await put_object(context.services, team, "connection", name, body, actor=principal.actor, if_match=version)
+        ConnectionPlanView(
+            **dict(plan),
+            hook_url=path,
+            paste=None if path is None else f"{str(request.base_url).rstrip('/')}{path}",
+            generated_secret=generated,
+        )
     )
 
 
