@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from app.domain.cycle import Cycle, current_cycle, parse_cycle
+from app.domain.cycle import Cycle, CycleKind, current_cycle, parse_cycle
 from app.domain.forecast import Forecast, NotEnough
 from app.domain.health_check import EarlierCycle, KeyResultFacts
 from app.domain.health_detectors import first_met
-from app.services.definitions import definition_of, team_cycle, team_zone
+from app.services.definitions import definition_of, fiscal_year_start, team_cycle, team_zone
 from app.services.input_graph import InputGraph, input_graph
 from app.services.read import Judged
 from app.services.read.outlook import forecasts_of
@@ -21,6 +21,7 @@ from app.store.tables import Team
 _EARLIER_CYCLES = 2
 _HISTORY = timedelta(days=400)
 _STEPS = {"week": timedelta(days=7), "month": timedelta(days=31), "quarter": timedelta(days=92)}
+_KINDS: dict[str, CycleKind] = {"": "year", "Q": "quarter", "H": "half"}
 #: What an edit of a key result moves, for goalposts that wander.
 _GOALPOSTS = ("target", "baseline", "metric")
 
@@ -151,17 +152,17 @@ async def _earlier_cycles(
 
 def _before(cycle: Cycle, team: Team) -> list[Cycle]:
     """The last cycles of the same kind; none before a cycle of one's own, which has no kind."""
-    zone, fiscal_year_start = team_zone(team), team.inherited.get("fiscal_year_start", 1)
+    zone, fiscal = team_zone(team), fiscal_year_start(team)
     try:
-        own = parse_cycle(cycle.name, zone, fiscal_year_start)
+        own = parse_cycle(cycle.name, zone, fiscal)
     except ValueError:
         return []
     part = own.name.partition("-")[2]
     found: list[Cycle] = []
     while len(found) < _EARLIER_CYCLES:
         last = (found[-1] if found else cycle).start - timedelta(hours=1)
-        kind = "year" if not part else {"Q": "quarter", "H": "half"}.get(part[0], "month")
-        found.append(current_cycle(last, zone, kind, fiscal_year_start))  # type: ignore[arg-type]
+        kind = _KINDS.get(part[:1], "month")
+        found.append(current_cycle(last, zone, kind, fiscal))
     return found
 
 

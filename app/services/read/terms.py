@@ -9,7 +9,7 @@ from app.domain.language import KeyResultSpec, PresetSpec
 from app.domain.pace import LINEAR, Pace, PacePoint, checkpoint
 from app.domain.progress import resolve_target
 from app.domain.status import DEFAULT_PRESET, StatusPreset, status_preset
-from app.services.definitions import team_zone
+from app.services.definitions import fiscal_year_start, team_zone
 from app.store.tables import Objective, Team
 
 _PRESET: TypeAdapter[PresetSpec] = TypeAdapter(PresetSpec)
@@ -46,7 +46,7 @@ def pace_of(spec: KeyResultSpec, team: Team, baseline: Decimal | None) -> Pace |
         checkpoints=tuple(points),
         steps=spec.steps,
         zone=zone,
-        fiscal_year_start=team.inherited.get("fiscal_year_start", 1),
+        fiscal_year_start=fiscal_year_start(team),
     )
 
 
