@@ -1,5 +1,5 @@
-"""What is seen to now and then, beside the tick: sealed values that would be others by now, history that was asked
-for."""
+"""What is seen to now and then, beside the tick: sealed values that would be others by now, health checks that
+are due, history that was asked for."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ import structlog
 
 from app.services.backfill import work_backfills
 from app.services.context import Services
+from app.services.health_check import make_due_health_checks
 from app.services.restate import restate_due
 from app.store.database import is_unavailable
 
@@ -20,6 +21,7 @@ async def keep_house(services: Services, keeping: asyncio.Lock) -> None:
     async with keeping:
         try:
             await restate_due(services)
+            await make_due_health_checks(services)
             while await work_backfills(services):
                 pass
         except Exception as error:

@@ -26,6 +26,7 @@ FindingCode: TypeAlias = Literal[
     "no_check_in",
     "edited",
     "paused",
+    "cycle_ended",
 ]
 
 

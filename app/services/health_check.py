@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from app.domain.cycle import Cycle
 from app.domain.health_check import Finding, HealthCheck, KeyResultFacts, KeyResultHealth, ObjectiveFacts, health_check
 from app.errors import NotFound
 from app.services.context import Services
-from app.services.definitions import team_cycle
+from app.services.definitions import team_cycle, team_zone
 from app.services.health_facts import facts_of
 from app.services.read import Judged, cycle_view, judge_rows, number, with_outlook
 from app.services.views import FindingView, HealthCheckView, KeyResultHealthView
@@ -160,7 +161,23 @@ async def _make(
         cycle=cycle.span,
         now=min(now, cycle.end),
     )
+    report = replace(report, findings=(*report.findings, *await _left_behind(session, team, now)))
     return _view(team, cycle, report, judged, facts, now=now, by=by)
+
+
+async def _left_behind(session: Session, team: Team, now: datetime) -> list[Finding]:
+    """The objectives whose cycle is over and that the team's file names no next one for."""
+    found = []
+    for objective, _ in await organisation.list_objectives(session, team=team.name, limit=10_000):
+        end = team_cycle(team, objective.cycle).end
+        if now >= end and not objective.spec.get("dropped"):
+            message = (
+                f"its cycle {objective.cycle} ended on {end.astimezone(team_zone(team)):%Y-%m-%d} and no next one is "
+                "named: close it, then give the objective its next cycle, or drop it with the reason"
+            )
+            name = f"{team.name}/{objective.name}"
+            found.append(Finding(code="cycle_ended", message=message, severity="warning", subject=name))
+    return found
 
 
 def _objective(

@@ -4,6 +4,7 @@ Teams carry a copy of what they inherit, so that nothing else has to look it up;
 in the same transaction, as if each had applied its own file again.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -34,9 +35,11 @@ class _RolledBack(Exception):
     """Ends a plan's transaction without keeping anything of it."""
 
 
-async def get_organisation(session: Session) -> OrganisationView:
-    """The settings; before any were made, those that hold without."""
-    return _view(await store.get_organisation(session))
+async def get_organisation(session: Session, *, hidden: Collection[str] = ()) -> OrganisationView:
+    """The settings; before any were made, those that hold without. `hidden` teams are not in the tree."""
+    view = _view(await store.get_organisation(session))
+    seen = {team: None if parent in hidden else parent for team, parent in view.teams.items() if team not in hidden}
+    return view.model_copy(update={"teams": seen})
 
 
 async def apply_organisation(

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.access import Admin, Reader
+from app.api.access import Admin, Hidden, Reader
 from app.api.answers import IF_MATCH, answer, if_match, result
 from app.api.body import YAML_TYPES, DocumentBody, raw_body
 from app.api.context import Context
@@ -57,10 +57,10 @@ _PLAN: dict[str, Any] = {
     response_model=OrganisationView,
     responses={200: shows(_ORGANISATION), 304: {"description": "Unchanged."}, **errors()},
 )
-async def get(request: Request, context: Context, principal: Reader) -> Response:
+async def get(request: Request, context: Context, principal: Reader, hidden: Hidden) -> Response:
     """Fiscal year, named cycles, the tree of teams, default timezone and presets; version 0 before any were set."""
     async with context.services.database.reading() as session:
-        view = await get_organisation(session)
+        view = await get_organisation(session, hidden=hidden)
     return answer(request, view, version=view.version or None)
 
 

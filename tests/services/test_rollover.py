@@ -1,0 +1,82 @@
+"""What happens at the seams of cycles: objectives left behind, cycles of one team's own, the workers' part."""
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from app.domain.document import read_yaml
+from app.services import read
+from app.services.apply import apply_team_file
+from app.services.backfill import request_backfill
+from app.services.health_check import read_health_check
+from app.services.restate import RECHECK
+from tests.services.story import TEAM, Story
+from tests.services.test_close import FILE, Q4, a_quarter, close, order, tell
+from workers.housekeeping import keep_house
+
+OTHER = """
+version: 1
+team: sales
+cycles:
+  fair: {start: 2026-11-01, end: 2026-11-20}
+metrics:
+  sold_twice: {unit: orders, formula: support.sold_in_cycle * 2}
+objectives:
+  fair:
+    title: The fair
+    cycle: fair
+    key_results:
+      sold: {metric: support.sold_in_cycle, baseline: 0, target: 4}
+      twice: {metric: sold_twice, baseline: 0, target: 4}
+"""
+
+
+async def findings(story: Story) -> list[tuple[str, str]]:
+    async with story.services.database.reading() as session:
+        view = await read_health_check(session, TEAM, now=story.clock())
+    assert view is not None
+    return [(one.code, one.subject) for one in view.findings]
+
+
+async def test_an_objective_whose_cycle_is_over_without_a_next_one_is_told_of(story: Story) -> None:
+    await story.apply(FILE)
+    assert ("cycle_ended", "support/sell") not in await findings(story)
+    story.clock.set(datetime(2027, 1, 2, tzinfo=UTC))
+    assert ("cycle_ended", "support/sell") in await findings(story)
+    await close(story)
+    assert ("cycle_ended", "support/sell") in await findings(story)
+    await story.apply(FILE.replace(Q4, "2027-Q1"))
+    assert ("cycle_ended", "support/sell") not in await findings(story)
+
+
+async def test_a_cycle_of_one_teams_own_does_no_harm_to_anothers_metric(story: Story) -> None:
+    await story.apply(
+        FILE.replace(
+            "  largest:", "  sold_in_cycle: {unit: orders, records: {dataset: orders}, window: cycle}\n  largest:"
+        ).replace("sales: {metric: sold,", "sales: {metric: sold_in_cycle,")
+    )
+    await apply_team_file(story.services, read_yaml(OTHER.encode()).value, team="sales", actor="sam")
+    await tell(story, order("o1", "2026-11-03T12:00:00Z"))
+    await story.later(hours=2)
+    assert await story.value("sales") == 1  # its own cycle goes on
+    async with story.services.database.reading() as session:
+        for name in ("sold", "twice"):
+            view = await read.get_key_result(session, "sales", name, now=story.clock())
+            assert view is not None
+            assert (view.value, view.status) == (None, "unknown")
+            assert "support knows no cycle fair" in (view.reason or "")
+
+
+async def test_the_workers_see_to_sealed_values_and_to_history_that_was_asked_for(story: Story) -> None:
+    await a_quarter(story)
+    await close(story)
+    await request_backfill(story.services, TEAM, date(2026, 12, 1), metric="sold", actor="dana")
+    await tell(story, order("late", "2026-12-30T12:00:00Z"))
+    story.clock.advance(RECHECK + timedelta(seconds=1))
+    await keep_house(story.services, asyncio.Lock())
+    (restated,) = (await story.key_result("sales")).restatements
+    assert restated.value_now == Decimal(5)
+    assert await story.rows("SELECT state FROM backfill_job") == [("done",)]
+    before = await story.dump()
+    await keep_house(story.services, asyncio.Lock())
+    assert await story.dump() == before
