@@ -268,13 +268,14 @@ def _cause_row(cause: Mapping[str, Any]) -> Sequence[Text]:
 def _change_rows(cause: Mapping[str, Any], limit: int | None) -> list[Sequence[Text]]:
     word = _CAUSES.get(str(cause.get("cause")), str(cause.get("cause")))
     records = items(cause, "records")
+    parts = len({record.get("part") for record in records}) > 1
     rows: list[Sequence[Text]] = []
     for record in records[:limit]:
         change = clean(record.get("change"))
         rows.append(
             (
                 cell(word if change == word else f"{word}: {change}"),
-                cell(_named(record)),
+                cell(_named(record) + (f" ({clean(record.get('part'))})" if parts else "")),
                 cell(_amount(record.get("value_before"))),
                 cell(_amount(record.get("value_now"))),
                 cell(minute(record.get("at"))),

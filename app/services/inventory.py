@@ -1,10 +1,11 @@
 """What is configured, as readers get it: teams, datasets, connections, runs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_UP, Decimal
 
 from app.domain.language import CalendarSpec
+from app.errors import InvalidInput
 from app.services.definitions import team_timezone
 from app.services.sources import connection_health
 from app.services.views import (
@@ -15,10 +16,10 @@ from app.services.views import (
     TeamView,
     WebhookDrift,
 )
-from app.store import deliveries, organisation, plans, records
+from app.store import deliveries, evidence, organisation, plans, records
 from app.store.database import Session
 from app.store.pull_health import PullHealth, pull_health
-from app.store.tables import Connection, Event, Team
+from app.store.tables import Connection, Event, Record, Team
 
 _HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
 
@@ -78,13 +79,32 @@ async def list_datasets(
 
 
 async def list_records(
-    session: Session, team: str, name: str, *, after: int = 0, limit: int = 100
+    session: Session,
+    team: str,
+    name: str,
+    *,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    after: int = 0,
+    limit: int = 100,
 ) -> tuple[list[RecordView], int | None] | None:
-    """A page of what a dataset holds, and the id to go on after; None where there is no such dataset."""
+    """A page of what a dataset holds, and the id to go on after; None where there is no such dataset. Events are kept
+    for good, so those of a past moment can be told; of entities only the newest version is."""
     found = await organisation.list_datasets(session, team=team, name=name, limit=1)
     if not found:
         return None
-    rows = await records.list_content(session, found[0][0], after=after, limit=limit + 1)
+    dataset = found[0][0]
+    rows: Sequence[Record | Event]
+    if as_of is None and known_at is None:
+        rows = await records.list_content(session, dataset, after=after, limit=limit + 1)
+    elif dataset.shape == "events":
+        rows = await evidence.events_then(
+            session, dataset, as_of=as_of, known_at=known_at, after=after, limit=limit + 1
+        )
+    else:
+        pointer = "/known_at" if as_of is None else "/as_of"
+        detail = "Of an entity only the newest version is kept; explain tells what it added to a number then."
+        raise InvalidInput.at(pointer, "not_kept", detail, "query")
     views = [
         RecordView(entity=row.entity, name=row.entity, at=row.at, event=row.event, fields=row.body, link=row.link)
         if isinstance(row, Event)

@@ -102,7 +102,9 @@ async def runs_by(
         return {}
     ended = (col(Run.plan_id).in_(plan_ids), col(Run.finished_at) <= moment)
     succeeded = select(col(Run.plan_id), func.max(col(Run.finished_at))).where(*ended, col(Run.outcome) == "succeeded")
-    at: dict[int, datetime | None] = {row[0]: row[1] for row in await session.execute(succeeded.group_by(col(Run.plan_id)))}
+    at: dict[int, datetime | None] = {
+        row[0]: row[1] for row in await session.execute(succeeded.group_by(col(Run.plan_id)))
+    }
     newest = select(func.max(col(Run.id))).where(*ended).group_by(col(Run.plan_id))
     last = select(col(Run.plan_id), col(Run.outcome), col(Run.error)).where(col(Run.id).in_(newest))
     wrong = {
@@ -132,3 +134,21 @@ async def deliveries_by(
         for connection_id, at in await session.execute(query):
             found[connection_id] = max(at, found.get(connection_id, at))
     return found
+
+
+async def events_then(
+    session: AsyncSession,
+    dataset: Dataset,
+    *,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    after: int = 0,
+    limit: int = 100,
+) -> list[Event]:
+    """A page of a dataset's events that had happened by `as_of` and were recorded by `known_at`, by id."""
+    query = select(Event).where(col(Event.dataset_id) == dataset.id, col(Event.id) > after)
+    if as_of is not None:
+        query = query.where(col(Event.at) <= as_of)
+    if known_at is not None:
+        query = query.where(col(Event.recorded_at) <= known_at)
+    return list(await session.scalars(query.order_by(col(Event.id)).limit(limit)))

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from app.services.deliveries import apply_pending
+from app.store.deliveries import NewDelivery
+from app.store.delivery_log import delivery_log
+from app.store.organisation import get_connection
 from tests.api.conftest import World, on_sqlite
 from tests.conftest import FakeClock
 
 READS = ("/v1/metrics", "/v1/metrics/operations/satisfaction", "/v1/objectives", "/v1/objectives/operations/happy_desk")
 READS += ("/v1/alignment", "/v1/key-results", "/v1/key-results/operations/satisfaction_up")
+READS += ("/v1/datasets/operations/orders/records",)
 READS += ("/v1/key-results/operations/satisfaction_up/explain", "/v1/metrics/operations/satisfaction/explain")
 
 
@@ -55,6 +60,39 @@ async def test_a_metric_and_its_objective_are_shown_as_of_a_day(world: World, cl
         assert node["progress"] == progress
         key_results = {item["id"].split("/")[1]: item for item in objective["key_results"]}
         assert key_results["satisfaction_up"]["value"] == value
+
+
+async def test_a_datasets_events_are_shown_as_of_a_moment_and_as_known_at_one(world: World, clock: FakeClock) -> None:
+    await world.apply()
+    reader, start = await world.as_("read"), clock()
+    for number, days in (("1", 3), ("2", 9), ("3", 1)):
+        clock.advance(timedelta(hours=1))
+        body = f'{{"id": "{number}", "event": "placed", "at": "{z(start - timedelta(days=days))}"}}'.encode()
+        row = NewDelivery((await _connection(world)), f"msg_{number}", number, clock(), (), body)
+        log = delivery_log(world.services.database)
+        try:
+            await log.append([row])
+        finally:
+            await log.close()
+        await apply_pending(world.services)
+
+    async def shown(**query: datetime) -> list[str]:
+        path = "/v1/datasets/operations/orders/records"
+        answer = await world.http.get(path, params={name: z(at) for name, at in query.items()}, headers=reader)
+        assert answer.status_code == 200, answer.text
+        return [item["entity"] for item in answer.json()["items"]]
+
+    assert await shown() == ["1", "2", "3"]
+    assert await shown(as_of=start - timedelta(days=2)) == ["1", "2"]
+    assert await shown(known_at=start + timedelta(hours=1)) == ["1"]
+    assert await shown(as_of=start - timedelta(days=5), known_at=start + timedelta(hours=1)) == []
+
+
+async def _connection(world: World) -> int:
+    async with world.services.database.reading() as session:
+        found = await get_connection(session, "operations", "erp")
+    assert found is not None
+    return found[0].id
 
 
 async def test_what_was_known_is_shown_again(world: World, clock: FakeClock) -> None:

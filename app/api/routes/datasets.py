@@ -13,7 +13,7 @@ from app.api.examples import DATASET, PLAN, RECORD, page
 from app.api.gone import gone
 from app.api.once import IDEMPOTENCY_KEY, once
 from app.api.openapi import errors, request_body, shows
-from app.api.parameters import ObjectName, PageQuery, TeamName, TeamPageQuery
+from app.api.parameters import AsOf, KnownAt, ObjectName, PageQuery, TeamName, TeamPageQuery, refuse_future
 from app.domain.language import DatasetSpec
 from app.errors import NotFound
 from app.services.apply import delete_object, put_object
@@ -69,6 +69,13 @@ async def get_one(request: Request, context: Context, principal: Reader, team: T
     return answer(request, found[0], version=found[0].version)
 
 
+class RecordsQuery(PageQuery):
+    """A page, as seen when."""
+
+    as_of: AsOf = None
+    known_at: KnownAt = None
+
+
 @router.get(
     "/{team}/{name}/records",
     summary="Read what a dataset holds",
@@ -81,11 +88,21 @@ async def get_records(
     principal: Reader,
     team: TeamName,
     name: ObjectName,
-    query: Annotated[PageQuery, Query()],
+    query: Annotated[RecordsQuery, Query()],
 ) -> Response:
-    """Events, or the newest version of each entity, in the order they came to be known."""
+    """Events, or the newest version of each entity, in the order they came to be known. Of events also those of a past
+    moment."""
+    refuse_future(query.as_of, context.clock())
     async with context.services.database.reading() as session:
-        found = await list_records(session, team, name, after=decode_id("records", query.after) or 0, limit=query.limit)
+        found = await list_records(
+            session,
+            team,
+            name,
+            as_of=query.as_of,
+            known_at=query.known_at,
+            after=decode_id("records", query.after) or 0,
+            limit=query.limit,
+        )
     if found is None:
         raise NotFound
     items, following = found
