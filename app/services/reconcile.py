@@ -355,6 +355,11 @@ class _Reconciliation:
             row.awaits_baseline = row.awaits_baseline or _awaits_baseline(spec)
             if row.metric_id != metric.id:
                 await samples.delete_baseline(self._session, row.id)  # it was measured in another metric
+            if row.objective_id != objective.id and self._takes_back(row):
+                was = next((one.name for one in self._rows.objectives.values() if one.id == row.objective_id), None)
+                self._drifted(
+                    "key_result", f"{self._file.team}/{name}", {"objective": was}, {"objective": objective.name}
+                )
             row.objective_id, row.metric_id = objective.id, metric.id
             await self._update(row, "key_result", stored)
         else:
@@ -449,17 +454,23 @@ class _Reconciliation:
         await self._session.flush()
         await self._note(kind, row.name, "update", {"silence": before}, {"silence": silence})
 
+    def _takes_back(self, row: Any) -> bool:
+        """Whether a file names an object that was changed through the API."""
+        return self._touch is None and self._managed_by == "file" and row.managed_by == "api"
+
+    def _drifted(self, kind: str, identity: str, service: Mapping[str, Any], file: Mapping[str, Any]) -> None:
+        self._done.drift += [
+            DriftView.model_validate(
+                {"kind": kind, "id": identity, "field": key, "file": file.get(key), "service": service.get(key)}
+            )
+            for key in sorted(service.keys() | file.keys())
+            if service.get(key) != file.get(key)
+        ]
+
     async def _update(self, row: Any, kind: str, spec: dict[str, Any], *, id_: str | None = None) -> None:
         before = row.spec
-        if self._touch is None and self._managed_by == "file" and row.managed_by == "api":
-            self._done.drift += [
-                DriftView.model_validate(
-                    {"kind": kind, "id": id_ or f"{self._file.team}/{row.name}", "field": key}
-                    | {"file": spec.get(key), "service": before.get(key)}
-                )
-                for key in sorted(before.keys() | spec.keys())
-                if before.get(key) != spec.get(key)
-            ]
+        if self._takes_back(row):
+            self._drifted(kind, id_ or f"{self._file.team}/{row.name}", before, spec)
         row.spec = spec
         row.version += 1
         row.updated_at = self._now

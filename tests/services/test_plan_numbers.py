@@ -208,6 +208,17 @@ async def test_what_was_changed_through_the_api_is_shown_field_by_field(story: S
     assert actions(await story.plan(FILE)).keys() == {"unchanged"}
 
 
+async def test_a_key_result_that_was_moved_through_the_api_is_drift_too(story: Story) -> None:
+    file = FILE.replace("cycle: 2026\n", "cycle: 2026-Q4\n")
+    await story.apply(file)
+    spec: Any = {"objective": "people", "metric": "spent", "baseline": "1000.50", "target": 100, "kind": "committed"}
+    await put_object(story.services, TEAM, "key_result", "cheap", spec | {"weight": "2.0"}, actor="erin")
+    drift = (await story.plan(file)).drift
+    assert [(one.id, one.field, one.file, one.service) for one in drift] == [
+        ("support/cheap", "objective", "service", "people")
+    ]
+
+
 async def test_an_apply_says_what_is_still_being_built(story: Story) -> None:
     await story.apply(FILE)
     await story.send(ORDERS)
