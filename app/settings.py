@@ -21,6 +21,8 @@ VARIABLES: Mapping[str, str] = {
     "KRSYNC_OUTBOUND_ALLOW": "host names and CIDRs beyond the public internet that connectors may reach",
     "KRSYNC_SECRETS_ALLOW": "which environment variables and files each team may refer to as secrets",
     "KRSYNC_LOG": "json or console",
+    "KRSYNC_DELIVERIES_KEEP_DAYS": "how long applied webhook deliveries are kept (400; 0: for ever)",
+    "KRSYNC_DELIVERIES_KEEP_MB": "how much of them is kept, the newest (no limit)",
     "KRSYNC_DATA_DIR": "the folder for what is kept in files",
     "KRSYNC_HOST": "the address to listen on",
     "KRSYNC_PORT": "the port to listen on",
@@ -52,6 +54,8 @@ class Settings:
     data_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    deliveries_keep_days: int | None = 400
+    deliveries_keep_mb: int | None = None
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -69,6 +73,8 @@ class Settings:
             data_dir=Path(given["KRSYNC_DATA_DIR"]).absolute() if "KRSYNC_DATA_DIR" in given else None,
             host=given.get("KRSYNC_HOST", "127.0.0.1"),
             port=_port(given, problems),
+            deliveries_keep_days=_count(given, "KRSYNC_DELIVERIES_KEEP_DAYS", 400, problems),
+            deliveries_keep_mb=_count(given, "KRSYNC_DELIVERIES_KEEP_MB", 0, problems),
             warnings=tuple(warnings),
         )
         if problems:
@@ -176,6 +182,15 @@ def _log_format(given: Mapping[str, str], problems: list[str]) -> LogFormat:
     if text != "json":
         problems.append("KRSYNC_LOG is either json or console.")
     return "json"
+
+
+def _count(given: Mapping[str, str], name: str, default: int, problems: list[str]) -> int | None:
+    """A whole number; None where it is 0: no limit."""
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        problems.append(f"{name} has to be a whole number; 0 means no limit.")
+        return None
+    return int(text) or None
 
 
 def _port(given: Mapping[str, str], problems: list[str]) -> int:

@@ -17,6 +17,7 @@ from app.telemetry import configure_logs
 from workers.build import build_revisions
 from workers.deliveries import apply_deliveries
 from workers.pull import pull
+from workers.retention import drop_old_deliveries
 from workers.schedule import Errands, tick
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ class WorkerSettings:
     cron_jobs = (
         # UTC only; every second, because a tick that finds nothing due costs four indexed look-ups.
         cron(_job(tick), name="tick", second=set(range(60)), run_at_startup=True, keep_result=0, max_tries=1),
+        cron(_job(drop_old_deliveries), name="retention", minute={7, 27, 47}, second=0, keep_result=0, max_tries=1),
     )
     queue_name = QUEUE
     on_startup = startup

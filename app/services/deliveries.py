@@ -54,9 +54,10 @@ async def apply_pending(services: Services, *, limit: int = BATCH) -> int:
     if batch is None:
         return 0
     outcomes, told = _judge_all(services, batch)
+    bodies = {item.id: smaller for item in batch.waiting if (smaller := deliveries.packed(item)) is not None}
     try:
         async with services.database.writing() as session:
-            await _write(session, batch.waiting, outcomes, told, services.clock())
+            await _write(session, batch.waiting, outcomes, told, services.clock(), bodies)
     except Exception as error:
         if is_unavailable(error):
             raise
@@ -125,7 +126,12 @@ def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], list[
 
 
 async def _write(
-    session: Session, waiting: list[Delivery], outcomes: list[_Outcome], told: list[Told], now: datetime
+    session: Session,
+    waiting: list[Delivery],
+    outcomes: list[_Outcome],
+    told: list[Told],
+    now: datetime,
+    bodies: Mapping[int, bytes] | None = None,
 ) -> None:
     held = await records.lock_datasets(session, {outcome.dataset.id for outcome in outcomes})
     # A dataset whose rules changed since they were evaluated: its deliveries stay in line and are judged again.
@@ -134,7 +140,7 @@ async def _write(
         for outcome in outcomes
         if held.get(outcome.dataset.id) is None or held[outcome.dataset.id].version != outcome.dataset.version
     }
-    taken = await deliveries.take_pending(session, {item.id for item in waiting} - stale)
+    taken = await deliveries.take_pending(session, {item.id for item in waiting} - stale, bodies)
     written = [outcome for outcome in outcomes if outcome.delivery_id in taken]
     changed = await records.append_events(
         session, [event | {"recorded_at": now} for outcome in written for event in outcome.events]

@@ -1,20 +1,21 @@
 """Deliveries, their place in line, and what became of them for each dataset."""
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store.tables import Connection, Dataset, Delivery, Intake, Team
 
-#: How bodies are compressed once they are applied (zlib, RFC 1950).
-DEFLATE = "deflate"
+#: How bodies are compressed once they are applied (RFC 1952), which keeps their length at the end.
+GZIP = "gzip"
+_SMALL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,27 @@ async def pending_deliveries(session: AsyncSession, limit: int, *, after: int = 
     return list(found)
 
 
-async def take_pending(session: AsyncSession, ids: Collection[int]) -> set[int]:
-    """Mark deliveries as applied; returns those that still waited: one effect, whoever else tries."""
-    taken = await session.scalars(
-        update(Delivery)
-        .where(col(Delivery.id).in_(ids), col(Delivery.is_pending).is_(True))
-        .values(is_pending=False)
-        .returning(col(Delivery.id))
-    )
-    return set(taken)
+async def take_pending(
+    session: AsyncSession, ids: Collection[int], bodies: Mapping[int, bytes] | None = None
+) -> set[int]:
+    """Mark deliveries as applied; returns those that still waited: one effect, whoever else tries. `bodies` are the
+    compressed ones: the row is written anew anyhow."""
+    waiting = select(col(Delivery.id)).where(col(Delivery.id).in_(ids), col(Delivery.is_pending).is_(True))
+    taken = set(await session.scalars(waiting.order_by(col(Delivery.id)).with_for_update()))
+    smaller = [identity for identity in sorted(taken) if bodies and identity in bodies]
+    if smaller and bodies:
+        table = Delivery.__table__  # type: ignore[attr-defined]
+        statement = (
+            update(table)
+            .where(table.c.id == bindparam("taken"))
+            .values(is_pending=False, body=bindparam("smaller"), encoding=GZIP)
+        )
+        rows = [{"taken": identity, "smaller": bodies[identity]} for identity in smaller]
+        await (await session.connection()).execute(statement, rows)
+    rest = taken.difference(smaller)
+    if rest:
+        await session.execute(update(Delivery).where(col(Delivery.id).in_(rest)).values(is_pending=False))
+    return taken
 
 
 async def settled_datasets(session: AsyncSession, delivery_ids: Collection[int]) -> set[tuple[int, int]]:
@@ -149,9 +162,23 @@ async def has_delivery(session: AsyncSession, connection_id: int, dedupe_key: st
     return (await session.execute(query)).first() is not None
 
 
+def packed(delivery: Delivery) -> bytes | None:
+    """The body compressed, None where it is already or where that gains nothing."""
+    if delivery.encoding is not None or len(delivery.body) < _SMALL:
+        return None
+    work = zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)
+    found = work.compress(delivery.body) + work.flush()
+    return found if len(found) < len(delivery.body) else None
+
+
 def body_of(delivery: Delivery) -> bytes:
     """The body as it was stored at the door, whether it is compressed by now or not."""
-    return zlib.decompress(delivery.body) if delivery.encoding == DEFLATE else delivery.body
+    return zlib.decompress(delivery.body, zlib.MAX_WBITS | 16) if delivery.encoding == GZIP else delivery.body
+
+
+def size_of(delivery: Delivery) -> int:
+    """How many bytes the body has, compressed or not."""
+    return int.from_bytes(delivery.body[-4:], "little") if delivery.encoding == GZIP else len(delivery.body)
 
 
 async def list_deliveries(
@@ -165,9 +192,9 @@ async def list_deliveries(
     limit: int = 100,
     hidden: Collection[str] = (),
 ) -> list[tuple[Delivery, str, int]]:
-    """Deliveries newest first with `team/connection` and their size; bodies are not loaded."""
+    """Deliveries newest first with `team/connection` and their size."""
     query = (
-        select(Delivery, col(Team.name), col(Connection.name), func.length(col(Delivery.body)))
+        select(Delivery, col(Team.name), col(Connection.name))
         .join(Connection, col(Connection.id) == col(Delivery.connection_id))
         .join(Team, col(Team.id) == col(Connection.team_id))
         .order_by(col(Delivery.id).desc())
@@ -188,7 +215,7 @@ async def list_deliveries(
     elif outcome is not None:
         matching = select(col(Intake.delivery_id)).where(col(Intake.outcome) == outcome)
         query = query.where(col(Delivery.id).in_(matching))
-    return [(row[0], f"{row[1]}/{row[2]}", row[3]) for row in await session.execute(query)]
+    return [(row[0], f"{row[1]}/{row[2]}", size_of(row[0])) for row in await session.execute(query)]
 
 
 async def intakes_of(session: AsyncSession, delivery_ids: Collection[int]) -> list[tuple[Intake, str]]:
@@ -200,6 +227,23 @@ async def intakes_of(session: AsyncSession, delivery_ids: Collection[int]) -> li
         .order_by(col(Dataset.name))
     )
     return [(row[0], row[1]) for row in found]
+
+
+async def purge_deliveries(session: AsyncSession, *, before: datetime | None, limit: int) -> int:
+    """Drop the oldest deliveries that are applied: at most `limit`, and with `before` only those received before it.
+    What they brought stays. Returns how many."""
+    query = select(col(Delivery.id), col(Delivery.received_at)).where(col(Delivery.is_pending).is_(False))
+    oldest = await session.execute(query.order_by(col(Delivery.id)).limit(limit))
+    ids = [row[0] for row in oldest if before is None or row[1] < before]
+    if ids:
+        await session.execute(delete(Intake).where(col(Intake.delivery_id).in_(ids)))
+        await session.execute(delete(Delivery).where(col(Delivery.id).in_(ids)))
+    return len(ids)
+
+
+async def stored_bytes(session: AsyncSession) -> int:
+    """How many bytes the kept bodies take."""
+    return await session.scalar(select(func.coalesce(func.sum(func.length(col(Delivery.body))), 0))) or 0
 
 
 async def count_outcomes(session: AsyncSession, connection_ids: Collection[int]) -> dict[int, dict[str, int]]:

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from app.domain import records as domain
 from app.store.deliveries import upsert
-from app.store.tables import Dataset, Event, Plan, Record
+from app.store.tables import Dataset, Delivery, Event, Plan, Record
 
 _IN = 500  # values in one IN (…) list
 _events: Table = Event.__table__  # type: ignore[attr-defined]
@@ -51,8 +51,10 @@ async def append_events(session: AsyncSession, rows: Sequence[dict[str, Any]]) -
 
 
 async def delete_events(session: AsyncSession, dataset_id: int) -> None:
-    """Drop a dataset's events, before its rules are applied anew to the stored deliveries."""
-    await session.execute(delete(Event).where(col(Event.dataset_id) == dataset_id))
+    """Drop the events of a dataset whose deliveries are kept, before its rules are applied anew to those. Events whose
+    deliveries are past their retention stay as they were judged."""
+    kept = select(col(Delivery.id)).where(col(Delivery.id) == col(Event.delivery_id)).exists()
+    await session.execute(delete(Event).where(col(Event.dataset_id) == dataset_id, kept))
 
 
 async def event_histories(

@@ -17,7 +17,7 @@ CLIENTS = 16
 BETWEEN_KILLS = 50
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
 async def test_the_api_is_killed_under_load(tmp_path: Path, kills: int) -> None:
     async with running(tmp_path, **SECRETS) as krsync, krsync.client() as http:
         await apply(http)
