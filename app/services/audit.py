@@ -4,11 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 from app.services.paging import decode_id, encode_cursor
 from app.services.views import AuditView
 from app.store import audit as store
-from app.store.audit import AuditFilter, given_reason
+from app.store.audit import given_reason
 from app.store.database import Database, Session
 from app.store.tables import Audit
 
@@ -22,13 +24,27 @@ _COLUMNS = ("id", "at", "actor", "action", "kind", "object", "before", "after", 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries; None means any. `team` is about one team's objects (`team` or `team/…`); `since` is included,
+    `until` is not."""
+
+    team: str | None = None
+    kind: str | None = None
+    object_id: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 async def list_audit(
     database: Database, wanted: AuditFilter, *, after: str | None, limit: int
 ) -> tuple[list[AuditView], str | None]:
     """Entries newest first, with the cursor of the next page."""
     before = decode_id("audit", after)
     async with database.reading() as session:
-        found = await store.list_audit(session, wanted, before=before, limit=limit + 1)
+        found = await _entries(session, wanted, before, limit + 1)
     following = encode_cursor("audit", found[limit - 1].id) if len(found) > limit else None
     return [_view(entry) for entry in found[:limit]], following
 
@@ -51,7 +67,7 @@ async def export_audit(database: Database, wanted: AuditFilter, *, after: str | 
 async def _write_page(
     session: Session, write: Callable[[list[str]], object], wanted: AuditFilter, before: int | None
 ) -> list[Audit]:
-    page = await store.list_audit(session, wanted, before=before, limit=_PAGE)
+    page = await _entries(session, wanted, before, _PAGE)
     for entry in page:
         view = _view(entry)
         row = (
@@ -67,6 +83,21 @@ async def _write_page(
         )
         write([_cell(text) for text in row])
     return page
+
+
+async def _entries(session: Session, wanted: AuditFilter, before: int | None, limit: int) -> list[Audit]:
+    return await store.list_audit(
+        session,
+        team=wanted.team,
+        kind=wanted.kind,
+        object_id=wanted.object_id,
+        actor=wanted.actor,
+        action=wanted.action,
+        since=wanted.since,
+        until=wanted.until,
+        before=before,
+        limit=limit,
+    )
 
 
 def _json(value: object) -> str:

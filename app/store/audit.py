@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,20 +13,6 @@ from app.store.tables import Audit
 
 #: Why the request at hand changes things, as its sender said: set at the door, so that no use case can forget it.
 given_reason: ContextVar[str | None] = ContextVar("given_reason", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFilter:
-    """Which entries; None means any. `team` is about one team's objects (`team` or `team/…`); `since` is included,
-    `until` is not."""
-
-    team: str | None = None
-    kind: str | None = None
-    object_id: str | None = None
-    actor: str | None = None
-    action: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 async def append_audit(
@@ -58,21 +43,34 @@ async def append_audit(
     await session.flush()
 
 
-async def list_audit(session: AsyncSession, wanted: AuditFilter, *, before: int | None, limit: int) -> list[Audit]:
-    """Entries newest first, with an id below `before`."""
-    query = _of_team(select(Audit), wanted.team).order_by(col(Audit.id).desc()).limit(limit)
+async def list_audit(
+    session: AsyncSession,
+    *,
+    team: str | None,
+    kind: str | None,
+    object_id: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None,
+    limit: int,
+) -> list[Audit]:
+    """Entries newest first, with an id below `before`; of one team's objects (`team` or `team/…`), or of all; from
+    `since` on, and before `until`."""
+    query = _of_team(select(Audit), team).order_by(col(Audit.id).desc()).limit(limit)
     for column, value in (
-        (col(Audit.object_kind), wanted.kind),
-        (col(Audit.object_id), wanted.object_id),
-        (col(Audit.actor), wanted.actor),
-        (col(Audit.action), wanted.action),
+        (col(Audit.object_kind), kind),
+        (col(Audit.object_id), object_id),
+        (col(Audit.actor), actor),
+        (col(Audit.action), action),
     ):
         if value is not None:
             query = query.where(column == value)
-    if wanted.since is not None:
-        query = query.where(col(Audit.at) >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(col(Audit.at) < wanted.until)
+    if since is not None:
+        query = query.where(col(Audit.at) >= since)
+    if until is not None:
+        query = query.where(col(Audit.at) < until)
     if before is not None:
         query = query.where(col(Audit.id) < before)
     return list(await session.scalars(query))

@@ -32,6 +32,11 @@ async def entries(world: World, query: str = "limit=1000", headers: Any = None) 
     return items
 
 
+def because(headers: dict[str, str], reason: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers with a reason, as the bytes that are sent."""
+    return [*((name.encode(), value.encode()) for name, value in headers.items()), (b"X-KRSync-Reason", reason)]
+
+
 def writes() -> list[str]:
     return [name for name in NEEDS if not name.startswith("GET ") and name not in _CHANGE_NOTHING]
 
@@ -39,7 +44,7 @@ def writes() -> list[str]:
 async def send(world: World, operation: str, path: str, body: Any, headers: Any) -> None:
     known = {entry["id"] for entry in await entries(world, headers=headers)}
     method = operation.split(" ")[0]
-    options = {} if body is None else {"json": body}
+    options: dict[str, Any] = {} if body is None else {"json": body}
     response = await world.http.request(method, path, headers=headers, **options)
     assert response.status_code < 300, (operation, response.text)
     new = [entry for entry in await entries(world, headers=headers) if entry["id"] not in known]
@@ -56,7 +61,7 @@ async def send(world: World, operation: str, path: str, body: Any, headers: Any)
 async def test_every_operation_that_changes_something_says_who_what_and_why(world: World) -> None:
     """One call of each: a new operation that writes has to be added here, with what it takes."""
     await world.apply()
-    headers = {**await world.as_("admin"), "X-KRSync-Reason": WHY.encode()}
+    headers = because(await world.as_("admin"), WHY.encode())
     token = (await world.http.post("/v1/tokens", json={"name": "t", "scopes": ["read"]}, headers=headers)).json()
     world.environ["DESK_SECRET"] = "s"
     delivery = await deliver(world)
@@ -175,7 +180,7 @@ async def test_an_export_holds_everything_and_no_formula(world: World) -> None:
         response = await world.http.put(
             f"/v1/metrics/operations/satisfaction/values/2026-11-{number + 1:02d}",
             json={"value": 7, "note": reason},
-            headers={**headers, "X-KRSync-Reason": reason},
+            headers=headers | {"X-KRSync-Reason": reason},
         )
         assert response.status_code == 200
     response = await world.http.get("/v1/audit?format=csv&limit=1", headers=await world.as_("admin"))
@@ -197,7 +202,7 @@ async def test_a_reason_is_one_line_of_text(world: World, reason: bytes) -> None
     refused = await world.http.put(
         "/v1/metrics/operations/satisfaction/values/2026-11-20",
         json={"value": 7},
-        headers={**await world.as_("write"), "X-KRSync-Reason": reason},
+        headers=because(await world.as_("write"), reason),
     )
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["code"] == "reason"

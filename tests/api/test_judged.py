@@ -329,6 +329,36 @@ async def test_a_breached_guardrail_shows_since_when_by_which_value_and_the_wors
     assert (guardrail["holds"], guardrail["since"], guardrail["value_then"]) == (True, None, None)
 
 
+@on_sqlite
+@pytest.mark.parametrize(
+    ("must", "broken", "since", "value_then", "worst"),
+    [
+        (">= 97% of baseline", True, "2026-11-10", "38.7", "38"),  # of 40: 38.8
+        ("between 38.5 and 41", True, "2026-11-17", "38", "38"),
+        ("between 95% and 110% of baseline", False, None, None, None),
+        ("<= 39", False, None, None, None),
+    ],
+)
+async def test_guardrails_are_absolute_relative_or_corridors(
+    world: World, must: str, broken: bool, since: str | None, value_then: str | None, worst: str | None
+) -> None:
+    guard = {"metric": "staff", "must": must, "baseline": 40}
+    await world.apply(
+        **NOBODY,
+        timezone="UTC",
+        metrics={"mood": MANUAL, "staff": MANUAL},
+        objectives={"run": objective(key_results={"happy": key_result(guardrails=[guard])})},
+    )
+    await say(world, "operations", "mood", "10")
+    for day, value in (("2026-11-02", "39"), ("2026-11-09", "38.7"), ("2026-11-16", "38")):
+        await say(world, "operations", "staff", value, day)
+    happy = await one(world, "happy")
+    (guardrail,) = happy["guardrails"]
+    assert (happy["status"], guardrail["holds"]) == ("void" if broken else "met", not broken)
+    assert (guardrail["since"] and guardrail["since"][:10]) == since
+    assert (guardrail["value_then"], guardrail["worst_value"]) == (value_then, worst)
+
+
 # --- edge cases ------------------------------------------------------------------------------------------------------
 
 
