@@ -45,6 +45,7 @@ from app.services.apply import InvalidTeamFile
 from app.services.hook_directory import HookDirectory
 from app.services.ingest import DeliveryWriter
 from app.services.live import LiveHub
+from app.services.refusals import Refusals
 from app.services.team_file import pointer
 from app.telemetry import Telemetry
 
@@ -89,7 +90,8 @@ class Api:
                 hub = LiveHub(context.services)
                 self.live.door = LiveDoor(context.services.database, hub)
                 following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
-                self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer)
+                refusals = Refusals(context.services.database, context.services.clock)
+                self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer, refusals)
                 try:
                     yield
                 finally:
@@ -99,6 +101,7 @@ class Api:
                         task.cancel()
                     await asyncio.gather(*following, return_exceptions=True)
                     await writer.close()
+                    await refusals.close()
 
         app = FastAPI(
             title="KRSync",

@@ -22,6 +22,7 @@ from app.services.context import Services
 from app.services.hook_directory import Hook, HookDirectory
 from app.services.hook_identity import dedupe_key
 from app.services.ingest import DeliveryWriter, StoreAwayError, StoreBusyError
+from app.services.refusals import Refusals
 from app.store.deliveries import NewDelivery
 from app.telemetry import Telemetry
 from connectors.contract import InboundDelivery
@@ -48,6 +49,7 @@ class HookDoor:
     services: Services
     directory: HookDirectory
     writer: DeliveryWriter
+    refusals: Refusals
 
 
 class Hooks:
@@ -91,6 +93,13 @@ class Hooks:
         if not body:
             raise plain_error(400, "The body is empty.")
         hook = await self._find(door, scope["path"])
+        try:
+            return await self._store(door, hook, headers, body)
+        except AppError as error:
+            door.refusals.note(hook.connection_id, error.code)
+            raise
+
+    async def _store(self, door: HookDoor, hook: Hook, headers: Headers, body: bytes) -> tuple[bytes, str]:
         delivery = InboundDelivery(
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
             body=body,

@@ -7,6 +7,7 @@ from decimal import ROUND_UP, Decimal
 from app.domain.language import CalendarSpec
 from app.errors import InvalidInput
 from app.services.definitions import team_timezone
+from app.services.replays import refusals_of
 from app.services.sources import connection_health
 from app.services.views import (
     ConnectionView,
@@ -145,7 +146,10 @@ async def get_connection(
 ) -> ConnectionView | None:
     """One connection with its health."""
     found = await organisation.get_connection(session, team, name)
-    return None if found is None else (await _connection_views(session, [found], takes_webhooks, now))[0]
+    if found is None:
+        return None
+    (view,) = await _connection_views(session, [found], takes_webhooks, now)
+    return view.model_copy(update={"refused": await refusals_of(session, found[0].id)})
 
 
 async def _connection_views(

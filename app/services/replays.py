@@ -78,7 +78,7 @@ async def outcome_counts(
     ]
 
 
-async def refusals(session: Session, connection_id: int) -> list[RefusalView]:
+async def refusals_of(session: Session, connection_id: int) -> list[RefusalView]:
     """What the door did not take of a connection."""
     return [
         RefusalView(code=row.code, count=row.count, first_at=row.first_at, last_at=row.last_at)

@@ -374,7 +374,7 @@ async def test_a_full_line_is_503_with_a_moment_to_wait(hooks: World) -> None:
     assert hooks.api.hooks.door is not None
     door = hooks.api.hooks.door
     hooks.api.hooks.door = type(door)(
-        door.services, door.directory, DeliveryWriter(hooks.services.database, max_waiting=0)
+        door.services, door.directory, DeliveryWriter(hooks.services.database, max_waiting=0), door.refusals
     )
     response = await hooks.http.post(PATH, content=BODY, headers=signed(BODY, hooks.services.clock()))
     assert_problem(response, 503, "store_unavailable")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.services.views.deliveries import RefusalView
 from app.services.views.shared import View
 
 
@@ -38,7 +39,8 @@ class WebhookDrift(View):
 
 
 class ConnectionView(View):
-    """A configured connector. Secrets appear as references only; `hook_url` is what to paste into the tool."""
+    """A configured connector. Secrets appear as references only; `hook_url` is what to paste into the tool. `refused`,
+    shown of one connection, is what its webhooks' door did not take."""
 
     id: str
     connector: str
@@ -52,6 +54,7 @@ class ConnectionView(View):
     deliveries: dict[str, int] = Field(default_factory=dict)
     requests_last_hour: int = 0
     drift: WebhookDrift | None = None
+    refused: list[RefusalView] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     managed_by: Literal["file", "api"]
     version: int
