@@ -21,6 +21,8 @@ Steps: TypeAlias = Literal["week", "month", "quarter"] | timedelta
 """Where a value can move: local weeks (from Monday), months, fiscal quarters, or every so many days of the cycle."""
 
 _UTC = ZoneInfo("UTC")
+_CURVE_PARTS = 32
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,29 @@ def expected_progress(cycle: TimeSpan, now: datetime, pace: Pace = LINEAR) -> Fr
     if pace.checkpoints:
         return _between_checkpoints(pace.checkpoints, cycle.start, cycle.end, at)
     return on_curve(pace.curve, _part(cycle.start, cycle.end, at))
+
+
+def expected_path(cycle: TimeSpan, pace: Pace = LINEAR) -> tuple[PacePoint, ...]:
+    """The expectation over the whole cycle as points to be joined by straight lines, from its start to its end.
+
+    Exact on a line, between checkpoints and at steps; a curve is drawn through 33 points. ValueError for a cycle
+    without bounds or length.
+    """
+    start, end = cycle.start, cycle.end
+    if start is None or end is None or end <= start:
+        raise ValueError("a cycle has a start and a later end")
+    moments = {start, end}
+    if pace.steps is not None:
+        at = start
+        while (at := next_step(pace, start, at)) < end:
+            moments |= {max(at - _INSTANT, start), at}
+    elif pace.checkpoints:
+        moments |= {point.at for point in pace.checkpoints if start < point.at < end}
+    elif pace.curve != "linear":
+        moments |= {start + (end - start) * place / _CURVE_PARTS for place in range(1, _CURVE_PARTS)}
+    if pace.steps is not None or pace.checkpoints:
+        moments.add(max(end - _INSTANT, start))  # all of it is expected at the end, however little just before
+    return tuple(PacePoint(at, expected_progress(cycle, at, pace)) for at in sorted(moments))
 
 
 def on_curve(curve: Curve, elapsed: Fraction) -> Fraction:
