@@ -20,6 +20,7 @@ _CHANGE_NOTHING = {
     "POST /v1/metrics/{team}/{name}/refresh",
     "POST /v1/connections/{team}/{name}/check",
     "POST /v1/organisation/plan",
+    "POST /v1/connections/{team}/{name}/try",
     # It needs a read that found far less than before: see the stories of deletion.
     "POST /v1/datasets/{team}/{name}/confirm-drop",
 }
@@ -105,6 +106,11 @@ async def test_every_operation_that_changes_something_says_who_what_and_why(worl
         ),
         "DELETE /v1/connections/{team}/{name}": ("/v1/connections/operations/new", None),
         "POST /v1/deliveries/{id}/replay": (f"/v1/deliveries/{delivery}/replay", None),
+        "POST /v1/deliveries/replay": (
+            "/v1/deliveries/replay",
+            {"team": "operations", "connection": "desk", "outcome": "ignored"},
+        ),
+        "POST /v1/teams/{team}/backfill": ("/v1/teams/operations/backfill", {"since": "2026-01-01"}),
         "POST /v1/tokens": ("/v1/tokens", {"name": "u", "scopes": ["read"]}),
         "DELETE /v1/tokens/{id}": (f"/v1/tokens/{token['id']}", None),
     }
