@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.store.tables import Fact
+from app.store.types import Moment
 
 _table: FromClause = Fact.__table__  # type: ignore[attr-defined]
 
@@ -63,11 +64,8 @@ async def count_changed(session: AsyncSession, before: Numbered, after: Numbered
         old.c.at.is_distinct_from(new.c.at),
         old.c.group_key.is_distinct_from(new.c.group_key),
     )
-    query = (
-        select(func.count())
-        .select_from(new.join(old, and_(_same(old, new), _counts(old, before), differs)))
-        .where(_counts(new, after))
-    )
+    same = select(1).where(_same(old, new), _counts(old, before, is_looked_up=True), differs).exists()
+    query = select(func.count()).select_from(new).where(_counts(new, after), same)
     return await session.scalar(query) or 0
 
 
@@ -98,7 +96,7 @@ def _moved(here: Numbered, there: Numbered | None) -> Any:
     if there is None:
         return query
     other = _table.alias()
-    return query.where(~select(1).where(_same(other, one), _counts(other, there)).exists())
+    return query.where(~select(1).where(_same(other, one), _counts(other, there, is_looked_up=True)).exists())
 
 
 def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
@@ -118,15 +116,20 @@ def _known(fact: FromClause, side: Numbered) -> ColumnElement[bool]:
     return and_(*clauses, fact.c.id <= side.newest, still)
 
 
-def _counts(fact: FromClause, side: Numbered) -> ColumnElement[bool]:
+def _counts(fact: FromClause, side: Numbered, *, is_looked_up: bool = False) -> ColumnElement[bool]:
+    """Whether a fact is in the number. One that `is_looked_up` for another is found by its entity: its moment is
+    wrapped, lest the window's index be chosen, which would read the whole window for each."""
+    at: ColumnElement[Any] = fact.c.at
+    if is_looked_up:
+        at = func.coalesce(fact.c.at, fact.c.at, type_=Moment())
     if side.measures == "stretches":
-        inside = [or_(fact.c.at.is_(None), fact.c.at > side.start)] if side.start is not None else []
+        inside = [or_(at.is_(None), at > side.start)] if side.start is not None else []
         inside += [fact.c.since < side.end] if side.end is not None else []
         return and_(_known(fact, side), fact.c.since.is_not(None), fact.c.value.is_not(None), *inside)
-    inside = [fact.c.at >= side.start] if side.start is not None else []
-    inside += [fact.c.at < side.end] if side.end is not None else []
-    counts = and_(fact.c.value.is_not(None), fact.c.at.is_not(None), *inside)
+    inside = [at >= side.start] if side.start is not None else []
+    inside += [at < side.end] if side.end is not None else []
+    counts = and_(fact.c.value.is_not(None), at.is_not(None), *inside)
     if side.measures == "open_durations":
         is_open = and_(fact.c.since.is_not(None), fact.c.value.is_(None), fact.c.reason.is_(None))
-        counts = or_(counts, and_(is_open, or_(fact.c.at.is_(None), and_(fact.c.at.is_not(None), *inside))))
+        counts = or_(counts, and_(is_open, or_(at.is_(None), and_(at.is_not(None), *inside))))
     return and_(_known(fact, side), counts)
