@@ -18,7 +18,7 @@ from app.services.context import Services
 from app.services.definitions import dump, team_cycle
 from app.services.inheritance import inherited_settings
 from app.services.team_file.organisation import check_organisation_file
-from app.services.team_file.problems import InvalidTeamFile
+from app.services.team_file.problems import InvalidTeamFile, Problem, pointer
 from app.services.views.organisation import MovedCycleView, OrganisationPlanView, OrganisationView
 from app.store import audit, closes
 from app.store import organisation_settings as store
@@ -109,8 +109,17 @@ async def _apply(
             if after != spans[name]:
                 moved.append(_moved(team, name, spans[name].start, spans[name].end, after.start, after.end))
         changed.append(team.name)
-        await reapply_within(session, services, team.name, actor=actor)
+        try:
+            await reapply_within(session, services, team.name, actor=actor)
+        except InvalidTeamFile as error:
+            raise InvalidTeamFile([_of_team(problem, team.name) for problem in error.problems]) from error
     return OrganisationPlanView(is_applied=False, fields=fields, teams=changed, cycles=moved, version=row.version)
+
+
+def _of_team(problem: Problem, team: str) -> Problem:
+    """What a team's file could not live with, said of the organisation's."""
+    message = f"the team {team} could not go on with this: {pointer(problem.path)}: {problem.message}"
+    return Problem((), problem.code, message, problem.suggestion)
 
 
 async def _closed_cycles(session: Session, team: Team) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The sealed value stays. Every value that differs from the one before becomes one
 changed.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,12 +12,13 @@ import structlog
 
 from app.services.context import Services
 from app.services.definitions import Definition, definition_of, team_cycle
-from app.services.evaluate import Computed, compute
+from app.services.evaluate import compute
 from app.services.input_graph import input_graph, needs_cycle
 from app.store import closes, facts, organisation
 from app.store.closes import Sealed
 from app.store.database import Session, is_unavailable
-from app.store.organisation import KeyResultFilter, KeyResultRow, RevisedMetric
+from app.store.organisation import KeyResultFilter, RevisedMetric
+from app.store.overrides import overrides_at
 from app.store.tables import Fact, Restatement
 
 log = structlog.get_logger(__name__)
@@ -35,8 +37,11 @@ async def restate_due(services: Services) -> int:
         due = await closes.sealed_to_check(session, now - RECHECK, BATCH)
     for key_result_id in due:
         try:
+            # Computed beside the writers; what is found then takes a moment to write.
+            async with services.database.reading() as session:
+                found = await _compare(session, key_result_id)
             async with services.database.writing() as session:
-                await _check(session, key_result_id, now)
+                await _keep(session, key_result_id, found, now)
         except Exception as error:
             if is_unavailable(error):
                 raise
@@ -46,45 +51,63 @@ async def restate_due(services: Services) -> int:
     return len(due)
 
 
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A value that differs from the one that was last told of."""
+
+    before: Decimal | None
+    value: Decimal | None
+    reason: str
+
+
+async def _keep(session: Session, key_result_id: int, found: _Other | None, now: datetime) -> None:
+    """Append a restatement, unless somebody else has meanwhile."""
+    for sealed in (await closes.sealed_key_results(session, [key_result_id])).values():
+        await closes.hold_sealed(session, sealed.row.id)
+    for sealed in (await closes.sealed_key_results(session, [key_result_id])).values():
+        await closes.note_check(session, sealed.row.id, now)
+        if found is None or _last_told(sealed) != found.before:
+            continue
+        restated = Restatement(
+            sealed_id=sealed.row.id, at=now, value_before=found.before, value_now=found.value, reason=found.reason
+        )
+        await closes.append_restatement(session, restated)
+        log.info("key_result.restated", key_result=key_result_id, cycle=sealed.close.cycle, reason=found.reason)
+
+
+def _last_told(sealed: Sealed) -> Decimal | None:
+    return sealed.restatements[-1].value_now if sealed.restatements else sealed.row.value
+
+
 async def _rest(session: Session, key_result_id: int, now: datetime) -> None:
     for sealed in (await closes.sealed_key_results(session, [key_result_id])).values():
         await closes.note_check(session, sealed.row.id, now)
 
 
-async def _check(session: Session, key_result_id: int, now: datetime) -> None:
+async def _compare(session: Session, key_result_id: int) -> _Other | None:
+    """What the sealed value would be now, where that is news."""
     sealed = (await closes.sealed_key_results(session, [key_result_id])).get(key_result_id)
     rows = await organisation.key_result_rows(session, KeyResultFilter(ids=[key_result_id], current_only=False))
     if sealed is None or not rows:
-        return
-    await closes.note_check(session, sealed.row.id, now)
+        return None
     row = rows[0]
     item = (await organisation.revised_metrics(session, [row.metric.id])).get(row.metric.id)
     if item is None or item.metric.building_revision_id is not None:
-        return  # a rule that is not built yet says nothing
+        return None  # a rule that is not built yet says nothing
     as_of = datetime.fromisoformat(sealed.row.evidence["as_of"])
     cycle = row.key_result.cycle if await needs_cycle(session, item) else ""
     computed = await compute(session, item, cycle=cycle, as_of=as_of)
-    last = sealed.restatements[-1] if sealed.restatements else None
-    before = sealed.row.value if last is None else last.value_now
-    if computed.value == before:
-        return
-    since = sealed.close.closed_at if last is None else last.at
-    reason = await _reason(session, sealed, item, computed, as_of, since)
-    restated = Restatement(
-        sealed_id=sealed.row.id, at=now, value_before=before, value_now=computed.value, reason=reason
-    )
-    await closes.append_restatement(session, restated)
-    _log(row, before, computed.value, reason)
+    found = await overrides_at(session, [item.metric.id], as_of=as_of)
+    override = found.get((item.metric.id, row.key_result.cycle)) or found.get((item.metric.id, ""))
+    value = computed.value if override is None else override.row.value
+    before = _last_told(sealed)
+    if value == before:
+        return None
+    since = sealed.restatements[-1].at if sealed.restatements else sealed.close.closed_at
+    return _Other(before, value, await _reason(session, sealed, item, as_of, since))
 
 
-def _log(row: KeyResultRow, before: Decimal | None, now: Decimal | None, reason: str) -> None:
-    name = f"{row.team.name}/{row.key_result.name}"
-    log.info("key_result.restated", key_result=name, cycle=row.key_result.cycle, reason=reason)
-
-
-async def _reason(
-    session: Session, sealed: Sealed, item: RevisedMetric, computed: Computed, as_of: datetime, since: datetime
-) -> str:
+async def _reason(session: Session, sealed: Sealed, item: RevisedMetric, as_of: datetime, since: datetime) -> str:
     """Why the value is another one: the rule that it was sealed under is no more, or what it reads has changed."""
     was = (sealed.row.evidence.get("revision") or {}).get("number")
     if was is not None and was != item.revision.number and since < item.revision.created_at:

@@ -102,6 +102,11 @@ async def sealed_to_check(session: AsyncSession, before: datetime, limit: int) -
     return list(await session.scalars(query))
 
 
+async def hold_sealed(session: AsyncSession, sealed_id: int) -> None:
+    """Hold a sealed key result until the transaction ends: one restatement at a time."""
+    await session.execute(select(col(SealedKeyResult.id)).where(col(SealedKeyResult.id) == sealed_id).with_for_update())
+
+
 async def note_check(session: AsyncSession, sealed_id: int, now: datetime) -> None:
     """A sealed value was compared with what it would be now."""
     await session.execute(update(SealedKeyResult).where(col(SealedKeyResult.id) == sealed_id).values(checked_at=now))

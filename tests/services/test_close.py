@@ -1,6 +1,6 @@
 """Closing a cycle: what is sealed stays as it was, with its evidence and grade; what came later is shown beside it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +8,13 @@ import pytest
 
 from app.errors import Conflict, InvalidInput, NotFound
 from app.services import cycles
+from app.services.assert_value import assert_value
 from app.services.close import close_cycle, override_grade, reopen_cycle, seal_digest
 from app.services.restate import RECHECK, restate_due
 from app.services.views import TeamCycleView
 from app.store import closes
-from tests.services.story import TEAM, Story, on_sqlite
+from tests.fakes.jira_cloud import JiraCloudFake
+from tests.services.story import TEAM, Story, gather, on_sqlite, ticket
 
 FILE = """
 version: 1
@@ -33,6 +35,22 @@ objectives:
       reach: {metric: sold, baseline: 0, target: 8, kind: aspirational, weight: 3}
       cheap: {metric: sold, baseline: 0, target: 2, guardrails: [{metric: largest, must: "<= 100"}]}
 """.replace('"body_total"', '"record.body.total > 0"')
+TICKETS = """
+version: 1
+team: support
+connections:
+  jira: {connector: jira, url: "https://jira.example.com", email: bot@acme.example, token: {env: JIRA_TOKEN}}
+datasets:
+  tickets: {connection: jira, jql: "project = HELP"}
+metrics:
+  closed: {unit: tickets, records: {dataset: tickets, where: "record.status == 'Done'", at: record.resolved}, window: {to_date: quarter}}
+objectives:
+  help:
+    title: Help
+    cycle: 2026-Q4
+    key_results:
+      done: {metric: closed, baseline: 0, target: 2}
+"""  # noqa: E501
 END = datetime(2027, 1, 1, tzinfo=UTC)
 Q4 = "2026-Q4"
 
@@ -274,3 +292,44 @@ async def test_a_cycle_can_be_read_as_it_was_within(story: Story) -> None:
     assert (then.value, then.grade, then.status) == (Decimal(2), None, "on_track")
     known = await story.key_result("sales", known_at=datetime(2026, 11, 21, tzinfo=UTC))
     assert known.sealed is None
+
+
+async def test_a_deletion_restates_as_one(jira_story: Story, site: JiraCloudFake) -> None:
+    story = jira_story
+    for number in (1, 2):
+        made = ticket(number, datetime(2026, 11, number, 8, tzinfo=UTC), ("Done", datetime(2026, 11, 5, tzinfo=UTC)))
+        site.issues[made["id"]] = made
+    await story.apply(TICKETS)
+    await story.later(minutes=1)
+    story.clock.set(END + timedelta(hours=9))
+    await story.later(minutes=1)
+    await close(story)
+    assert await story.value("done") == 2
+    site.delete("HELP-1", story.clock())
+    for _ in range(3):
+        await story.later(hours=25)  # two whole reads have to miss it
+    await recheck(story)
+    done = await story.key_result("done")
+    (restated,) = done.restatements
+    assert (done.value, restated.value_now, restated.reason) == (Decimal(2), Decimal(1), "deletion: 1 record left")
+
+
+async def test_an_override_that_was_sealed_is_no_restatement(story: Story) -> None:
+    await story.apply(FILE)
+    await tell(story, order("o1", "2026-11-03T12:00:00Z"))
+    said: Any = {"note": "By phone", "override": True, "actor": "dana"}
+    await assert_value(story.services, TEAM, "sold", date(2026, 11, 22), Decimal(4), **said)
+    story.clock.set(END + timedelta(hours=9))
+    await close(story)
+    await recheck(story)
+    sales = await story.key_result("sales")
+    assert (sales.value, sales.restatements) == (Decimal(4), [])
+
+
+async def test_two_workers_tell_of_a_change_once(story: Story) -> None:
+    await a_quarter(story)
+    await close(story)
+    await tell(story, order("late", "2026-12-30T12:00:00Z"))
+    story.clock.advance(RECHECK + timedelta(seconds=1))
+    await gather(*(restate_due(story.services) for _ in range(4)))
+    assert len((await story.key_result("sales")).restatements) == 1
