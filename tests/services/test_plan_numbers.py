@@ -6,12 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from app.services.apply import put_object
 from app.services.views.plans import PlanView, RecordsEffect
+from app.store import record_changes
+from app.store.record_changes import Numbered
 from tests.conftest import FakeClock
 from tests.fakes.jira_cloud import JiraCloudFake
-from tests.services.story import TEAM, Story, ticket
+from tests.services.story import TEAM, Story, on_sqlite, ticket
 from tests.services.test_apply import FILE, actions
 from tests.services.test_deliveries import ORDERS
 
@@ -286,3 +289,30 @@ async def test_records_of_a_metric_behind_a_formula_name_the_key_results_that_wa
     plan = await story.plan(file.replace("window: {to_date: quarter}", "window: {trailing: 3d}"))
     assert moved(plan, "spent").key_results == ["support/cheap", "support/double"]
     assert {effect.id for effect in plan.effects} >= {"support/cheap", "support/double"}
+
+
+@on_sqlite
+async def test_revisions_are_compared_by_entity_and_not_window_by_window(story: Story) -> None:
+    """A look-up in the window's index would read the whole window for each of its facts."""
+    engine = story.services.database.engine
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    now = story.clock()
+    before = Numbered(1, now - timedelta(days=30), now, now, newest=9)
+    after = Numbered(2, now - timedelta(days=30), now, now)
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    async with story.services.database.reading() as session:
+        await record_changes.count_moved(session, after, before)
+        await record_changes.count_moved(session, before, after)
+        await record_changes.count_changed(session, before, after)
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    compared = [(statement, parameters) for statement, parameters in asked if "FROM fact" in statement]
+    assert len(compared) == 3
+    async with engine.connect() as connection:
+        for statement, parameters in compared:
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            looked_up = [row[3] for row in rows if "fact_2" in row[3] or " fact_1 " in row[3]]
+            assert sum("ix_fact_entity" in step for step in looked_up) == 1, looked_up
