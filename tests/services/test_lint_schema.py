@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import BaseModel
 
 from app.domain.document import read_yaml
 from app.domain.language import DatasetSpec, QuerySource
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 TEAMS = [path for path in EXAMPLES if "\nteam:" in path.read_text(encoding="utf-8")]
 SCHEMA = team_file_schema()
-OPEN = {"DatasetSpec": DatasetSpec, "QuerySource": QuerySource}
+OPEN: dict[str, type[BaseModel]] = {"DatasetSpec": DatasetSpec, "QuerySource": QuerySource}
 #: What the language itself has; connectors describe their own.
 OURS = {name: body for name, body in SCHEMA["$defs"].items() if not name.startswith("connectors.")}
 
