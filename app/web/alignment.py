@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.domain.status import headline
 from app.services.alignment import alignment
+from app.services.inventory import list_teams
 from app.web import graph
 from app.web.render import page
 from app.web.session import Visitor, World
@@ -16,7 +17,8 @@ async def alignment_page(request: Request, services: World, visitor: Visitor) ->
     """Which objective serves which, and how each stands."""
     now = services.clock()
     async with services.database.reading() as session:
-        view = await alignment(session, now=now, team=visitor.team)
+        view = await alignment(session, now=now, team=visitor.team, hidden=visitor.hidden, within=visitor.team)
+        teams, _ = await list_teams(session, limit=1000, hidden=visitor.hidden)
     return page(
         request,
         "alignment.html",
@@ -25,5 +27,7 @@ async def alignment_page(request: Request, services: World, visitor: Visitor) ->
         view=view,
         drawing=graph.draw(view),
         box=(graph.BOX_WIDTH, graph.BOX_HEIGHT),
+        titles={node.id: node.title for node in view.nodes},
+        teams={team.id: team.title for team in teams},
         tones={node.id: headline(node.status, "fresh") for node in view.nodes},
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from unicodedata import east_asian_width
 from urllib.parse import urlsplit
 
 THIN = "\u202f"
@@ -48,6 +49,33 @@ def quantity(value: Decimal | str | None, unit: str | None) -> str:
     if number == 1 and word.endswith("s") and " per " not in word and "/" not in word and len(word) > 3:
         word = word[:-1]
     return f"{amount(number)}{THIN if word == '%' else SPACE}{word}"
+
+
+def from_of(value: Decimal | str | None, unit: str | None) -> str:
+    """The first of two numbers of one unit: a currency's sign stands before each, a word is said once, at the end."""
+    return quantity(value, unit) if unit in _SYMBOLS else amount(value)
+
+
+def difference(value: Decimal | str | None) -> str:
+    """A number with its sign: `+0.4`, `−3`."""
+    text = amount(value)
+    return f"+{text}" if value is not None and Decimal(value) > 0 else text
+
+
+def bound(text: str, unit: str | None = None) -> str:
+    """A bound as people write it: `>= 99.9` of percent is `≥ 99.9 %`."""
+    sign, _, rest = text.partition(" ")
+    sign = {">=": "≥", "<=": "≤"}.get(sign, sign)
+    try:
+        return f"{sign}{SPACE}{quantity(Decimal(rest), unit)}"
+    except ArithmeticError:
+        return f"{sign} {rest}"
+
+
+def room(value: Decimal | str, unit: str | None) -> str:
+    """How far a value is from its bound, on which side: `0.04 % of room`, `0.2 % beyond`."""
+    number = Decimal(value)
+    return f"{quantity(abs(number), unit)} {'of room' if number >= 0 else 'beyond'}"
 
 
 def percent(share: float | None) -> str:
@@ -102,6 +130,17 @@ def sentence(name: str) -> str:
     """An identifier as the beginning of a line: `At risk`."""
     text = words(name)
     return text[:1].upper() + text[1:]
+
+
+def short(text: str, length: int) -> str:
+    """At most so many characters, the last one an ellipsis where some are left out; wide ones count twice."""
+    taken, width = "", 0
+    for character in text:
+        width += 2 if east_asian_width(character) in "WF" else 1
+        if width > length:
+            return taken.rstrip() + "…"
+        taken += character
+    return text
 
 
 def safe_link(url: str | None) -> str | None:

@@ -1,27 +1,27 @@
 """A key result's own page: how it stands, how it came there, where it is heading; and why."""
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from markupsafe import Markup
 from starlette.responses import RedirectResponse
 
+from app.domain.strict_json import exact_decimal
 from app.errors import InvalidInput, NotFound
 from app.services.check_ins import check_in, list_check_ins
+from app.services.expectation import expected_values
 from app.services.explain import explain
-from app.services.read import get_key_result, key_result_history
-from app.services.views import KeyResultView, SampleView
+from app.services.inventory import get_team
+from app.services.read import get_key_result, get_metric, judged_key_result, key_result_history, with_outlook
+from app.web.chart import as_json, chart_of, marks_of
 from app.web.render import HEADERS, page
 from app.web.session import Editor, Visitor, World, form_fields
 
 router = APIRouter(include_in_schema=False)
 
 _POINTS = 1000
+_CHECK_INS = 50
 _RECORDS = 200
 OfCycle = Annotated[str | None, Query(max_length=70)]
 
@@ -35,22 +35,30 @@ async def key_result_page(
     if not visitor.may_see(team):
         raise NotFound
     async with services.database.reading() as session:
-        view = await get_key_result(session, team, name, now=now, cycle=cycle)
-        if view is None:
+        judged = await judged_key_result(session, team, name, now=now, cycle=cycle)
+        owner = await get_team(session, team)
+        if judged is None or owner is None:
             raise NotFound
+        view = (await with_outlook(session, [judged], now=now))[0].view
         history = await key_result_history(session, team, name, now=now, cycle=cycle, limit=_POINTS) or []
-        found = await list_check_ins(session, team, name, cycle=cycle, limit=20)
-        check_ins = [] if found is None else found[0]
+        found = await list_check_ins(session, team, name, cycle=cycle, limit=_CHECK_INS)
+        metric_team, _, metric_name = view.metric.id.partition("/")
+        metric = await get_metric(session, metric_team, metric_name, now=now)
+    check_ins = [] if found is None else found[0]
+    marks = marks_of(history, check_ins)
     return page(
         request,
         "key_result.html",
         now=now,
         principal=visitor,
         view=view,
-        team=team,
+        team=owner,
+        objective=judged.row.objective.spec["title"],
         history=history,
         check_ins=check_ins,
-        chart=_as_json(chart_of(view, history, now)),
+        marks=marks,
+        takes_values=metric is not None and metric.form == "manual" and metric_team == team,
+        chart=as_json(chart_of(view, history, expected_values(judged), marks, now)),
     )
 
 
@@ -69,10 +77,22 @@ async def add_check_in(request: Request, services: World, editor: Editor, team: 
         name,
         note=fields.get("note", "").strip() or None,
         confidence=Decimal(given) / 100 if given else None,
+        blockers=[line.strip() for line in fields.get("blockers", "").split(",") if line.strip()],
+        value=_number(fields.get("value", "").strip()),
         actor=editor.actor,
     )
     await services.queue.changed()
-    return RedirectResponse(f"/key-results/{team}/{name}", status_code=303, headers=dict(HEADERS))
+    return RedirectResponse(f"/key-results/{team}/{name}#check-ins", status_code=303, headers=dict(HEADERS))
+
+
+def _number(text: str) -> Decimal | None:
+    """The value that a person wrote, with a point or a comma before its decimals."""
+    if not text:
+        return None
+    value = exact_decimal(text.replace(",", "."))
+    if value is None:
+        raise InvalidInput.at("/value", "number", "A value is a number such as 8.7.")
+    return value
 
 
 @router.get("/key-results/{team}/{name}/why")
@@ -93,82 +113,9 @@ async def why_page(
     async with services.database.reading() as session:
         view = await get_key_result(session, team, name, now=now, cycle=cycle)
         found = None
+        owner = await get_team(session, team)
         if view is not None:
             found = await explain(session, team, name, now=now, cycle=cycle, limit=_RECORDS, since=asked)
-    if view is None or found is None:
+    if view is None or found is None or owner is None:
         raise NotFound
-    return page(
-        request, "why.html", now=now, principal=visitor, view=view, why=found, team=team, since=since, shown=_RECORDS
-    )
-
-
-def _as_json(value: Any) -> Markup:
-    """JSON inside a script element of a page: nothing in it can end the element."""
-    text = json.dumps(value, separators=(",", ":"))
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
-
-
-def chart_of(view: KeyResultView, history: Sequence[SampleView], now: datetime) -> dict[str, Any]:
-    """The columns of the chart (seconds, value, expected, target, forecast, its interval's ends) and its marks."""
-    start, end = _midnight(view.cycle.start), _midnight(view.cycle.end)
-    values: dict[float, float | None] = {
-        sample.observed_at.timestamp(): None if sample.value is None else float(sample.value) for sample in history
-    }
-    last = max(values, default=None)
-    is_running = start <= now.timestamp() < end
-    if last is not None and is_running and now.timestamp() > last:
-        values[now.timestamp()] = values[last]  # it still stands
-    forecast = view.forecast if is_running else None
-    moments = sorted({start, end, *values})
-    anchor = now.timestamp() if forecast is not None else None
-    if anchor is not None and anchor not in moments:
-        moments = sorted({*moments, anchor})
-    standing = None if last is None else values[last]
-
-    def ahead(at: float, value: Decimal) -> float | None:
-        if anchor is None:
-            return None
-        return standing if at == anchor else float(value) if at == end else None
-
-    return {
-        "start": min(moments),
-        "end": max(moments),
-        "columns": [
-            moments,
-            [values.get(at) for at in moments],
-            [_expected(view, at, start, end) for at in moments],
-            [None if view.target is None else float(view.target) for _ in moments],
-            [None if forecast is None else ahead(at, forecast.value_at_end) for at in moments],
-            [None if forecast is None else ahead(at, forecast.high) for at in moments],
-            [None if forecast is None else ahead(at, forecast.low) for at in moments],
-        ],
-        "marks": _marks(view, history, now, is_running=is_running),
-    }
-
-
-def _expected(view: KeyResultView, at: float, start: float, end: float) -> float | None:
-    """The straight way from baseline to target: shown at the cycle's ends, the chart joins them."""
-    if view.baseline is None or view.target is None or at not in (start, end):
-        return None
-    return float(view.baseline if at == start else view.target)
-
-
-def _marks(
-    view: KeyResultView, history: Sequence[SampleView], now: datetime, *, is_running: bool
-) -> list[dict[str, Any]]:
-    marks: list[dict[str, Any]] = [{"at": now.timestamp(), "label": "now", "kind": "now"}] if is_running else []
-    for before, after in pairwise(history):
-        if after.revision != before.revision:
-            marks.append({"at": after.observed_at.timestamp(), "label": f"rule {after.revision}", "kind": "rule"})
-    marks += [
-        {"at": sample.observed_at.timestamp(), "label": "restated", "kind": "restated"}
-        for sample in history
-        if sample.supersedes is not None and sample.quality == "restated"
-    ]
-    if view.check_in is not None:
-        marks.append({"at": view.check_in.at.timestamp(), "label": "check-in", "kind": "check-in"})
-    return marks
-
-
-def _midnight(day: date) -> float:
-    return datetime.combine(day, time(), UTC).timestamp()
+    return page(request, "why.html", now=now, principal=visitor, view=view, why=found, team=owner, since=since)

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 from app.errors import NotFound
 from app.services import inventory
 from app.services.objectives import list_objectives
+from app.services.organisation_file import get_organisation
 from app.services.read import get_key_result
+from app.services.tokens import Principal
 from app.services.views import KeyResultView, ObjectiveView, TeamView
 from app.store.database import Session
 from app.web.format import of_cycle
@@ -38,6 +40,7 @@ _ORDER = (
     "dropped",
 )
 Show = Annotated[str | None, Query(max_length=20)]
+OfCycle = Annotated[str | None, Query(max_length=70)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +55,47 @@ async def overview(request: Request, services: World, visitor: Visitor, show: Sh
     """Every team that the visitor reaches."""
     now = services.clock()
     async with services.database.reading() as session:
-        teams = await _teams(session, visitor.team)
-        objectives = await _objectives(session, now, visitor.team)
-    return _listed(request, "Overview", teams, objectives, now=now, visitor=visitor, show=show)
+        teams = await _teams(session, visitor)
+        objectives = await _objectives(session, now, visitor)
+        organisation = await get_organisation(session)
+    title = organisation.name or "Overview"
+    return _listed(request, title, teams, objectives, now=now, visitor=visitor, show=show)
 
 
 @router.get("/teams/{team}")
-async def team_page(request: Request, services: World, visitor: Visitor, team: str, show: Show = None) -> Response:
-    """One team."""
+async def team_page(
+    request: Request, services: World, visitor: Visitor, team: str, show: Show = None, cycle: OfCycle = None
+) -> Response:
+    """One team, in the cycles that are current or in the one that is asked for."""
     now = services.clock()
     async with services.database.reading() as session:
         found = await inventory.get_team(session, team) if visitor.may_see(team) else None
         if found is None:
             raise NotFound
-        objectives = await _objectives(session, now, team)
-    return _listed(request, found.title, [found], objectives, now=now, visitor=visitor, show=show)
+        objectives = await _objectives(session, now, visitor, team=team, cycle=cycle)
+    if cycle is not None and not objectives:
+        raise NotFound
+    return _listed(request, found.title, [found], objectives, now=now, visitor=visitor, show=show, asked=cycle)
 
 
 @router.get("/fragments/key-results/{team}/{name}")
-async def key_result_fragment(request: Request, services: World, visitor: Visitor, team: str, name: str) -> Response:
+async def key_result_fragment(
+    request: Request, services: World, visitor: Visitor, team: str, name: str, cycle: OfCycle = None
+) -> Response:
     """One row of a list, as it stands now."""
     now = services.clock()
     async with services.database.reading() as session:
-        view = await get_key_result(session, team, name, now=now) if visitor.may_see(team) else None
+        view = await get_key_result(session, team, name, now=now, cycle=cycle) if visitor.may_see(team) else None
     if view is None:
         raise NotFound
-    return page(request, "fragment_key_result.html", now=now, principal=visitor, view=view)
+    return page(request, "fragment_key_result.html", now=now, principal=visitor, view=view, asked=cycle)
 
 
-async def _teams(session: Session, only: str | None) -> list[TeamView]:
-    if only is not None:
-        found = await inventory.get_team(session, only)
+async def _teams(session: Session, visitor: Principal) -> list[TeamView]:
+    if visitor.team is not None:
+        found = await inventory.get_team(session, visitor.team)
         return [] if found is None else [found]
-    teams, _ = await inventory.list_teams(session, limit=_MANY)
+    teams, _ = await inventory.list_teams(session, limit=_MANY, hidden=visitor.hidden)
     return _by_tree(teams)
 
 
@@ -104,8 +115,18 @@ def _by_tree(teams: Sequence[TeamView]) -> list[TeamView]:
     return [*ordered.values(), *(team for team in teams if team.id not in ordered)]
 
 
-async def _objectives(session: Session, now: datetime, team: str | None) -> list[ObjectiveView]:
-    found, _ = await list_objectives(session, now=now, team=team, expand=True, limit=_MANY)
+async def _objectives(
+    session: Session, now: datetime, visitor: Principal, *, team: str | None = None, cycle: str | None = None
+) -> list[ObjectiveView]:
+    found, _ = await list_objectives(
+        session,
+        now=now,
+        team=team or visitor.team,
+        cycle=cycle,
+        expand=True,
+        limit=_MANY,
+        hidden=visitor.hidden,
+    )
     return found
 
 
@@ -116,8 +137,9 @@ def _listed(
     objectives: Sequence[ObjectiveView],
     *,
     now: datetime,
-    visitor: Visitor,
+    visitor: Principal,
     show: str | None,
+    asked: str | None = None,
 ) -> Response:
     views = [view for objective in objectives for view in objective.key_results or ()]
     counts = Counter((view.headline.word, view.headline.tone) for view in views)
@@ -142,6 +164,8 @@ def _listed(
         summary=summary,
         show=chosen,
         teams=grouped,
+        titles={team.id: team.title for team in teams},
+        asked=asked,
     )
 
 

@@ -1,6 +1,7 @@
 """Templates and static files: read once, served with headers that let nothing else in."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from app.domain.status import Headline, KeyResultStatus, headline
 from app.services.tokens import Principal
 from app.services.views import HeadlineView, KeyResultView
 from app.web import format as formats
@@ -34,12 +36,37 @@ HEADERS: Mapping[str, str] = {
 }
 
 
+_FILTERS = (
+    "amount",
+    "bound",
+    "clock",
+    "day",
+    "difference",
+    "exact",
+    "from_of",
+    "percent",
+    "quantity",
+    "room",
+    "safe_link",
+    "sentence",
+    "short",
+    "span",
+    "words",
+)
+_ASSET = re.compile(rb'url\("([^"]+)"\)')
+
+
 @cache
 def static_files() -> Mapping[str, tuple[bytes, str, str]]:
     """(bytes, type, digest) of every static file by name."""
-    found = {}
-    for path in sorted((_ROOM / "static").iterdir()):
+    found: dict[str, tuple[bytes, str, str]] = {}
+    # What a sheet refers to comes before the sheet, whose addresses carry its digest.
+    for path in sorted((_ROOM / "static").iterdir(), key=lambda path: (path.suffix == ".css", path.name)):
         content = path.read_bytes()
+        if path.suffix == ".css":
+            content = _ASSET.sub(
+                lambda match: b'url("%s?v=%s")' % (match[1], found[match[1].decode()][2].encode()), content
+            )
         found[path.name] = (content, _TYPES[path.suffix], hashlib.sha256(content).hexdigest()[:12])
     return found
 
@@ -52,6 +79,11 @@ def static_url(name: str) -> str:
 def word_of(view: KeyResultView) -> HeadlineView:
     """The one word for a key result, with its tone: silence outranks every status."""
     return view.headline
+
+
+def tone_of(status: KeyResultStatus) -> Headline:
+    """The word for a roll-up, which has no freshness of its own, with its tone."""
+    return headline(status, "fresh")
 
 
 def forecast_band(view: KeyResultView) -> tuple[float, float] | None:
@@ -73,9 +105,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("amount", "quantity", "percent", "exact", "span", "day", "clock", "words", "sentence", "safe_link"):
+    for name in _FILTERS:
         environment.filters[name] = getattr(formats, name)
-    environment.globals.update(static_url=static_url, word_of=word_of, forecast_band=forecast_band, ago=formats.ago)
+    environment.globals.update(
+        static_url=static_url, word_of=word_of, tone_of=tone_of, forecast_band=forecast_band, ago=formats.ago
+    )
     return environment
 
 
@@ -89,5 +123,5 @@ def page(
     **values: object,
 ) -> Response:
     """A template as an answer. `principal` is who is signed in, `now` the moment that the page shows."""
-    html = _environment().get_template(template).render(request=request, now=now, principal=principal, **values)
+    html = _environment().get_template(template).render(request=request, now=now, principal=principal, status=status, **values)
     return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=dict(HEADERS))

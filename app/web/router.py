@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from app.errors import AppError
-from app.web import alignment, assets, key_results, overview, sources, team_files
+from app.web import alignment, assets, audit, cycles, deliveries, key_results, overview, sources, team_files
 from app.web.render import HEADERS, page
 from app.web.session import SignInNeeded
 
@@ -26,7 +26,7 @@ _Handler = Callable[[Request, Exception], Awaitable[Response]]
 def install(app: FastAPI) -> None:
     """Put the dashboard's pages into the application, and pages in the place of problems for those who read pages."""
     pages = APIRouter()
-    for module in (assets, overview, alignment, team_files, key_results, sources):
+    for module in (assets, overview, alignment, cycles, team_files, key_results, sources, deliveries, audit):
         pages.include_router(module.router)
     app.include_router(pages)
 
@@ -48,7 +48,8 @@ def _as_page(otherwise: _Handler) -> _Handler:
         heading, detail = _HEADINGS.get(status, _OTHER)
         if isinstance(error, AppError) and error.detail and status < 500:
             detail = error.detail
+        notes = [found.detail for found in error.errors] if isinstance(error, AppError) and status < 500 else []
         now = request.app.state.context.services.clock()
-        return page(request, "problem.html", now=now, status=status, heading=heading, detail=detail)
+        return page(request, "problem.html", now=now, status=status, heading=heading, detail=detail, notes=notes)
 
     return shown

@@ -118,5 +118,13 @@ def forget(response: Response) -> None:
     response.delete_cookie(COOKIE, path="/", samesite="strict", httponly=True)
 
 
+async def administrator(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Who asks, where that is an admin; Forbidden for others."""
+    if not principal.may("admin"):
+        raise Forbidden("It needs the scope admin.")
+    return principal
+
+
 Visitor = Annotated[Principal, Depends(signed_in)]
+Administrator = Annotated[Principal, Depends(administrator)]
 Editor = Annotated[Principal, Depends(allowed("write"))]

@@ -1,104 +1,111 @@
-"""Where numbers come from: connections with their runs, and what was delivered."""
+"""Where numbers come from: connections, how they are doing, and their runs."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.responses import RedirectResponse
 
 from app.errors import NotFound
 from app.services import inventory
 from app.services.context import Services
-from app.services.deliveries import delivery_views, replay
-from app.web.render import HEADERS, page
-from app.web.session import Editor, Visitor, World, form_fields
+from app.services.paging import decode_id, encode_cursor
+from app.web.render import page
+from app.web.session import Visitor, World
 
 router = APIRouter(include_in_schema=False)
 
 _MANY = 1000
 _RUNS = 50
-_DELIVERIES = 100
-_OUTCOMES = ("pending", "applied", "ignored", "dead")
+OUTCOMES = ("running", "succeeded", "failed", "crashed", "superseded")
+OfConnection = Annotated[str | None, Query(max_length=130)]
 
 
-def _takes_webhooks(services: Services) -> frozenset[str]:
+def takes_webhooks(services: Services) -> frozenset[str]:
+    """The connectors that have a hook address."""
     return frozenset(key for key, connector in services.connectors.items() if connector.verify is not None)
 
 
 @router.get("/connections")
 async def connections_page(request: Request, services: World, visitor: Visitor) -> Response:
     """Every connection with its health."""
+    now = services.clock()
     async with services.database.reading() as session:
         found, _ = await inventory.list_connections(
-            session, takes_webhooks=_takes_webhooks(services), team=visitor.team, limit=_MANY
+            session,
+            takes_webhooks=takes_webhooks(services),
+            team=visitor.team,
+            limit=_MANY,
+            hidden=visitor.hidden,
+            now=now,
         )
-    return page(request, "connections.html", now=services.clock(), principal=visitor, connections=found)
+    order = ("paused", "failing", "waiting", "ok")
+    return page(
+        request,
+        "connections.html",
+        now=now,
+        principal=visitor,
+        connections=sorted(found, key=lambda item: (order.index(item.health), item.id)),
+        titles={key: connector.title for key, connector in services.connectors.items()},
+    )
 
 
 @router.get("/connections/{team}/{name}")
 async def connection_page(request: Request, services: World, visitor: Visitor, team: str, name: str) -> Response:
     """One connection: what it is doing, what it did, and what to do when it is broken."""
+    now = services.clock()
     if not visitor.may_see(team):
         raise NotFound
     async with services.database.reading() as session:
-        view = await inventory.get_connection(session, team, name, takes_webhooks=_takes_webhooks(services))
-        if view is None:
+        view = await inventory.get_connection(session, team, name, takes_webhooks=takes_webhooks(services), now=now)
+        owner = await inventory.get_team(session, team)
+        if view is None or owner is None:
             raise NotFound
-        runs, _ = await inventory.list_runs(session, team=team, connection=name, limit=_RUNS)
-    connector = services.connectors.get(view.connector)
+        runs, older = await inventory.list_runs(session, team=team, connection=name, limit=10)
     return page(
         request,
         "connection.html",
-        now=services.clock(),
+        now=now,
         principal=visitor,
         view=view,
-        team=team,
+        team=owner,
         runs=runs,
-        connector=connector,
+        has_more=older is not None,
+        connector=services.connectors.get(view.connector),
         origin=f"{request.url.scheme}://{request.url.netloc}",
     )
 
 
-@router.get("/deliveries")
-async def deliveries_page(
+@router.get("/runs")
+async def runs_page(
     request: Request,
     services: World,
     visitor: Visitor,
-    outcome: Annotated[str | None, Query(max_length=10)] = None,
-    connection: Annotated[str | None, Query(max_length=130)] = None,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    outcome: Annotated[str | None, Query(max_length=20)] = None,
+    connection: OfConnection = None,
+    after: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """What came in, newest first, and what became of it."""
-    chosen = outcome if outcome in _OUTCOMES else None
+    """What was read from the tools, newest first."""
+    chosen = outcome if outcome in OUTCOMES else None
     team, _, name = (connection or "").partition("/")
+    if team and not visitor.may_see(team):
+        raise NotFound
     async with services.database.reading() as session:
-        found = await delivery_views(
+        runs, older = await inventory.list_runs(
             session,
             team=visitor.team or team or None,
             connection=name or None,
             outcome=chosen,
-            before=before,
-            limit=_DELIVERIES + 1,
+            before=decode_id("runs", after),
+            limit=_RUNS,
+            hidden=visitor.hidden,
         )
     return page(
         request,
-        "deliveries.html",
+        "runs.html",
         now=services.clock(),
         principal=visitor,
-        deliveries=found[:_DELIVERIES],
-        older=found[_DELIVERIES - 1].id if len(found) > _DELIVERIES else None,
+        runs=runs,
         outcome=chosen,
-        outcomes=_OUTCOMES,
+        outcomes=OUTCOMES,
         connection=connection,
+        older=None if older is None else encode_cursor("runs", older),
     )
-
-
-@router.post("/deliveries/{delivery}/replay")
-async def replay_delivery(request: Request, services: World, editor: Editor, delivery: int) -> Response:
-    """Put a delivery back in line."""
-    await form_fields(request)
-    async with services.database.reading() as session:
-        found = await delivery_views(session, delivery_id=delivery, limit=1)
-    if not found or not editor.may_see(found[0].connection.partition("/")[0]):
-        raise NotFound
-    await replay(services, delivery, editor.actor)
-    return RedirectResponse(f"/deliveries#d{delivery}", status_code=303, headers=dict(HEADERS))

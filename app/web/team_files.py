@@ -71,4 +71,5 @@ def _shown(
         plan=plan,
         changes=[change for change in plan.changes if change.action != "unchanged"] if plan else [],
         problems=problems or [],
+        can_apply=plan is not None and not plan.is_applied,
     )
