@@ -1,17 +1,18 @@
 """History from before there were samples: what a metric was at the end of every local day, computed from the records'
-transitions and the stored deliveries, which tell of the past as well as of now.
+transitions and the stored deliveries, which tell of the past as well as of now. A query that can look back is asked.
 
 Each batch of days is a transaction that also notes how far the job has come, so a job goes on where a killed worker
 left it. A sample that was measured is never replaced, and the same day is never reconstructed twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from app.domain.window import local_day, start_of_day
+from app.domain.window import TimeSpan, local_day, start_of_day
 from app.errors import InvalidInput, NotFound
+from app.services.backfill_queries import Day, Question, ask, asked_of
 from app.services.context import Services
 from app.services.definitions import definition_of, team_cycle, team_zone
 from app.services.evaluate import Computed, compute
@@ -22,6 +23,8 @@ from app.store import backfills as store
 from app.store.database import Session, is_unavailable
 from app.store.organisation import RevisedMetric
 from app.store.tables import BackfillJob, Sample, Team
+from connectors.contract import Measurement
+from connectors.errors import ConnectorError
 
 log = structlog.get_logger(__name__)
 
@@ -93,8 +96,18 @@ async def work_backfills(services: Services) -> int:
     done = 0
     for job_id in waiting:
         try:
+            async with services.database.reading() as session:
+                question = await _question(session, job_id)
+            answers = None if question is None else await ask(services, question)
             async with services.database.writing() as session:
-                done += await _step(session, job_id, services.clock())
+                if question is None or answers is None:
+                    done += await _step(session, job_id, services.clock())
+                else:
+                    done += await _take(session, job_id, question, answers, services.clock())
+        except ConnectorError as error:
+            async with services.database.writing() as session:
+                await _skip(session, job_id, f"the tool did not tell: {error}", services.clock())
+            done += 1
         except Exception as error:
             if is_unavailable(error):
                 raise
@@ -156,6 +169,62 @@ async def _step(session: Session, job_id: int, now: datetime) -> bool:
     job.done = job.total - len(job.metrics) * days.count + (day - days.since).days
     if day >= days.until:
         _next_metric(job, days, note, now)
+    await session.flush()
+    return True
+
+
+async def _question(session: Session, job_id: int) -> Question | None:
+    """What a tool is to be asked next, where the job's first metric is a query that can look back."""
+    job, team = await store.read_job(session, job_id)
+    if job is None or team is None or not job.metrics:
+        return None
+    item = (await organisation.revised_metrics(session, job.metrics[:1])).get(job.metrics[0])
+    asked = None if item is None else await asked_of(session, item)
+    if item is None or asked is None:
+        return None
+    days, definition = _Days(job, team), definition_of(item.revision)
+    cycles = await _cycles(session, await input_graph(session, [item]), item)
+    first = days.since if job.day is None else date.fromisoformat(job.day)
+    wanted = []
+    for day in (first + number * _DAY for number in range(min(BATCH, (days.until - first).days))):
+        start, end = start_of_day(day, days.zone), start_of_day(day + _DAY, days.zone)
+        for cycle, (begins, ends) in cycles.items():
+            if not begins <= end - _LAST_MOMENT < ends:
+                continue
+            if await store.observed(session, item.metric.id, cycle, start, end - _LAST_MOMENT):
+                continue
+            window = definition.window(end - _LAST_MOMENT, TimeSpan(begins, ends) if cycle else None)
+            # What came afterwards, in a longer window, was not known then.
+            cut = TimeSpan(window.start, end if window.end is None else min(window.end, end))
+            wanted.append(Day(day, cycle, end - _LAST_MOMENT, cut))
+    return Question(item, *asked, tuple(wanted))
+
+
+async def _take(
+    session: Session, job_id: int, question: Question, answers: Sequence[tuple[Day, Measurement]], now: datetime
+) -> bool:
+    """Keep what a tool answered for the job's next days."""
+    held = await store.hold_job(session, job_id)
+    if held is None or held[0].metrics[:1] != [question.item.metric.id]:
+        return False
+    job, team = held
+    days = _Days(job, team)
+    job.state = "running"
+    for day, measured in answers:
+        start = start_of_day(day.day, days.zone)
+        if measured.value is None or await store.observed(
+            session, question.item.metric.id, day.cycle, start, day.moment
+        ):
+            continue
+        computed = Computed(measured.value, None, day.window, day.moment)
+        await store.add_sample(session, _sample(question.item, day.cycle, computed, day.moment, now))
+        job.samples += 1
+    first = days.since if job.day is None else date.fromisoformat(job.day)
+    following = min(first + BATCH * _DAY, days.until)
+    job.day = following.isoformat()
+    job.done = job.total - len(job.metrics) * days.count + (following - days.since).days
+    if following >= days.until:
+        _next_metric(job, days, None, now)
     await session.flush()
     return True
 

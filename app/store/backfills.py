@@ -40,6 +40,13 @@ async def open_jobs(session: AsyncSession, team_id: int | None = None) -> list[B
     return list(await session.scalars(query))
 
 
+async def read_job(session: AsyncSession, job_id: int) -> tuple[BackfillJob | None, Team | None]:
+    """An open job and its team."""
+    query = select(BackfillJob).where(col(BackfillJob.id) == job_id, col(BackfillJob.state).in_(OPEN))
+    job = (await session.scalars(query)).first()
+    return job, None if job is None else await session.get(Team, job.team_id)
+
+
 async def hold_job(session: AsyncSession, job_id: int) -> tuple[BackfillJob, Team] | None:
     """The job, held until the transaction ends, and its team; None where another worker holds it, or it is done."""
     query = select(BackfillJob).where(col(BackfillJob.id) == job_id, col(BackfillJob.state).in_(OPEN))

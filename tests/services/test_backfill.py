@@ -12,6 +12,7 @@ from app.services.read import metric_history
 from app.services.views import SampleView
 from app.services.views.backfill import BackfillView
 from tests.fakes.jira_cloud import JiraCloudFake
+from tests.fakes.jira_faults import status
 from tests.services.story import TEAM, Story, on_sqlite, ticket
 from tests.services.test_close import FILE, order, tell
 
@@ -34,6 +35,7 @@ objectives:
     key_results:
       done: {metric: closed, baseline: 0, target: 10}
 """  # noqa: E501
+COUNT = "/rest/api/3/search/approximate-count"
 
 
 async def ask(story: Story, since: str, metric: str | None = None) -> BackfillView:
@@ -166,3 +168,37 @@ async def test_what_can_not_be_asked_for_is_refused(story: Story) -> None:
     for day in ("2026-11-22", "2027-01-01", "1990-01-01"):
         with pytest.raises(InvalidInput):
             await ask(story, day)
+
+
+WINDOWED = JIRA.replace(
+    "  open_now:",
+    '  resolved_weekly: {unit: tickets, query: {connection: jira, jql: "resolved >= {from} AND resolved < {to}"}, '
+    "window: {trailing: 7d}}\n  open_now:",
+)
+
+
+async def test_a_query_that_can_look_back_is_asked_for_every_day(jira_story: Story, site: JiraCloudFake) -> None:
+    story = jira_story
+    for number, day in ((1, 2), (2, 4), (3, 20)):
+        made = ticket(number, datetime(2026, 10, 1, 8, tzinfo=UTC), ("Done", datetime(2026, 11, day, 12, tzinfo=UTC)))
+        site.issues[made["id"]] = made
+    await story.apply(WINDOWED)
+    await story.later(minutes=1)
+    done = await finish(story, await ask(story, "2026-11-01", "resolved_weekly"))
+    assert (done.state, done.samples, done.notes) == ("done", 21, [])
+    told = [sample for sample in await history(story, "resolved_weekly") if sample.quality == "reconstructed"]
+    assert [int(sample.value or 0) for sample in told] == [0, 1, 1, 2, 2, 2, 2, 2, 1, 1, *[0] * 9, 1, 1]
+    again = await finish(story, await ask(story, "2026-11-01", "resolved_weekly"))
+    assert again.samples == 0
+
+
+async def test_a_tool_that_fails_is_said_so(jira_story: Story, site: JiraCloudFake) -> None:
+    story = jira_story
+    await story.apply(WINDOWED)
+    await story.later(minutes=1)
+    before = await story.count("sample")
+    site.faults = [status(path, 500, times=1_000) for path in ("/rest/api/3/search/jql", COUNT)]
+    done = await finish(story, await ask(story, "2026-11-01", "resolved_weekly"))
+    assert done.state == "done"
+    assert done.notes[0].startswith("support/resolved_weekly: the tool did not tell: ")
+    assert await story.count("sample") == before
