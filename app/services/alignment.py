@@ -239,6 +239,7 @@ async def alignment(
                 title=objective.spec["title"],
                 team=owner.name,
                 cycle=cycle_view(team_cycle(owner, objective.cycle), owner),
+                focus=objective.spec.get("focus"),
                 progress=number(found.rolled[objective.id].progress),
                 status=found.rolled[objective.id].status,
                 coverage=number(found.rolled[objective.id].coverage) or 0.0,

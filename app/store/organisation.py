@@ -588,6 +588,7 @@ async def list_objectives(
     team: str | None = None,
     name: str | None = None,
     cycle: str | None = None,
+    focus: str | None = None,
     after: int = 0,
     limit: int = 1000,
     current_only: bool = True,
@@ -604,6 +605,9 @@ async def list_objectives(
         query = query.where(col(Team.name).not_in(hidden))
     if current_only:
         query = query.where(col(Objective.is_current).is_(True))
+    if focus is not None:
+        # A quote within a text is stored with a backslash before it, so this finds the key and nothing else.
+        query = query.where(type_coerce(col(Objective.spec), Text).contains(f'"focus":"{focus}"', autoescape=True))
     for column, value in ((col(Team.name), team), (col(Objective.name), name), (col(Objective.cycle), cycle)):
         if value is not None:
             query = query.where(column == value)

@@ -12,7 +12,17 @@ from app.api.context import Context
 from app.api.examples import OBJECTIVE, PLAN, page
 from app.api.gone import gone
 from app.api.openapi import errors, request_body, shows
-from app.api.parameters import AsOf, CycleText, KnownAt, ObjectName, StrictQuery, TeamName, TeamPageQuery, refuse_future
+from app.api.parameters import (
+    AsOf,
+    CycleText,
+    KnownAt,
+    NameText,
+    ObjectName,
+    StrictQuery,
+    TeamName,
+    TeamPageQuery,
+    refuse_future,
+)
 from app.domain.language import ObjectiveSpec
 from app.services.apply import delete_object, put_object
 from app.services.objectives import get_objective, list_objectives
@@ -29,6 +39,7 @@ class ListQuery(TeamPageQuery):
     """Which objectives."""
 
     cycle: CycleText | None = None
+    focus: Annotated[NameText | None, Field(description="Those of this focus area, such as `service_levels`.")] = None
     expand: Expand = None
     as_of: AsOf = None
     known_at: KnownAt = None
@@ -63,6 +74,7 @@ async def get_list(
             known_at=query.known_at,
             team=narrowed(principal, query.team),
             cycle=query.cycle,
+            focus=query.focus,
             expand=query.expand is not None,
             after=decode_id("objectives", query.after) or 0,
             limit=query.limit,

@@ -81,6 +81,7 @@ class ObjectiveNodeView(View):
     title: str
     team: str
     cycle: CycleView
+    focus: str | None
     progress: float | None
     status: KeyResultStatus
     coverage: float
