@@ -314,5 +314,5 @@ async def test_revisions_are_compared_by_entity_and_not_window_by_window(story: 
     async with engine.connect() as connection:
         for statement, parameters in compared:
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            plan = [str(detail) for _, _, _, detail in rows]
+            plan = [str(tuple(row)) for row in rows]
             assert sum("ix_fact_entity" in step for step in plan) == 1, plan
