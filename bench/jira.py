@@ -1,0 +1,148 @@
+"""Reading Jira: our connector, the `jira` package, `tap-jira` and a raw sequential read, from one fake site.
+
+Each reader is a process of its own; they take turns. The raw read takes every page with every field, one after the
+other, and parses nothing. `tap-jira` needs a venv of its own (its pins are old): give its program with `--tap`. The
+package and the tap emit every field, ours what a dataset holds. Peak memory is over what the process holds idle.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.report import machine, table
+
+NAME = "jira"
+HELP = "reading Jira, against the jira package, tap-jira and a raw sequential read"
+_PORT = 8_377
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--issues", type=int, nargs="+", default=[10_000, 100_000], metavar="N")
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.1], metavar="SECONDS")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of the fast readers (5)")
+    parser.add_argument("--package", action="store_true", help="the jira package too, once, at 10,000 issues")
+    parser.add_argument("--tap", type=Path, metavar="PROGRAM", help="tap-jira, once, at 10,000 issues")
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    print(f"{machine()}, load {os.getloadavg()[0]:.1f}\n")
+    for issues in arguments.issues:
+        for latency in arguments.latency:
+            await asyncio.to_thread(_compare, arguments, issues, latency)
+
+
+def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    with _site(issues, latency) as url:
+        names = ["raw", "ours", "changes"]
+        for round_number in range(arguments.rounds + 1):
+            for name in names:
+                measured = _read(name, url)
+                expected = issues // 100 if name == "changes" else issues
+                assert measured["issues"] == expected, (name, measured)
+                if round_number:  # the first one warms up
+                    found[name].append(measured)
+        if issues == 10_000 and arguments.package and not latency:
+            found["jira package"].append(_read("jira package", url))
+        if issues == 10_000 and arguments.tap is not None and not latency:
+            found["tap-jira"].append(_tap(arguments.tap, url))
+    raw = found["raw"]
+    rows = []
+    for name, runs in found.items():
+        wall = [run["wall"] for run in runs]
+        ratio = statistics.median(wall) / statistics.median(run["wall"] for run in raw)
+        whole = statistics.median(run["process"] for run in runs)
+        rows.append(
+            [
+                name,
+                f"{statistics.median(wall):.2f}",
+                f"{min(wall):.2f}–{max(wall):.2f}",
+                f"{ratio:.3f}",
+                f"{whole:.2f}",
+                f"{statistics.median(run['cpu'] for run in runs):.2f}",
+                f"{runs[0]['requests']:,}",
+                f"{runs[0]['sent'] / 1e6:,.2f}",
+                f"{max(run['memory'] for run in runs):.0f}",
+            ]
+        )
+    header = ["reader", "wall s", "spread", "of raw", "process s", "CPU s", "requests", "MB", "peak MB"]
+    print(f"{issues:,} issues, {latency * 1000:.0f} ms\n\n{table(header, rows)}\n", flush=True)
+
+
+@contextmanager
+def _site(issues: int, latency: float) -> Iterator[str]:
+    command = ["-m", "bench.jira_site", "--port", str(_PORT), "--issues", str(issues), "--latency", str(latency)]
+    process = subprocess.Popen([sys.executable, *command])
+    url = f"http://127.0.0.1:{_PORT}"
+    try:
+        while process.poll() is None:
+            try:
+                _stats(url)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _read(name: str, url: str) -> dict[str, Any]:
+    _stats(url)
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.jira_readers", name, url], capture_output=True, text=True, check=True
+    )
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured | {"process": time.perf_counter() - began} | _stats(url)
+
+
+def _tap(program: Path, url: str) -> dict[str, Any]:
+    config = {
+        "start_date": "2020-01-01T00:00:00Z",
+        "username": "bot@acme.example",
+        "password": "token",
+        "base_url": url,
+        "user_agent": "bench",
+    }
+    schema: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
+    selected = [{"breadcrumb": [], "metadata": {"selected": True, "table-key-properties": ["id"]}}]
+    streams = [
+        {"stream": name, "tap_stream_id": name, "schema": schema, "metadata": selected, "key_properties": ["id"]}
+        for name in ("issues", "changelogs")
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "config.json").write_text(json.dumps(config))
+        (Path(folder) / "catalog.json").write_text(json.dumps({"streams": streams}))
+        _stats(url)
+        began, before = time.perf_counter(), os.times()
+        done = subprocess.run(
+            [program, "--config", f"{folder}/config.json", "--catalog", f"{folder}/catalog.json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wall, after = time.perf_counter() - began, os.times()
+    count = sum('"type": "RECORD"' in line and '"stream": "issues"' in line for line in done.stdout.splitlines())
+    if done.returncode or not count:
+        raise RuntimeError(f"tap-jira read {count} issues: {done.stderr[-800:]}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"issues": count, "wall": wall, "process": wall, "cpu": cpu, "memory": 0.0} | _stats(url)
+
+
+def _stats(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/stats") as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
