@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from app.errors import InvalidInput, NotFound
-from app.services.backfill import get_backfill, request_backfill, work_backfills
+from app.services.backfill import work_backfills
+from app.services.backfill_requests import get_backfill, request_backfill
 from app.services.read import metric_history
 from app.services.views import SampleView
 from app.services.views.backfill import BackfillView

@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.domain.document import read_yaml
 from app.services import read
 from app.services.apply import apply_team_file
-from app.services.backfill import request_backfill
+from app.services.backfill_requests import request_backfill
 from app.services.health_check import read_health_check
 from app.services.restate import RECHECK
 from tests.services.story import TEAM, Story

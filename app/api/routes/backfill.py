@@ -14,7 +14,7 @@ from app.api.parameters import IdPath, TeamName
 from app.domain.language import Model
 from app.domain.scalars import LocalDate, Name
 from app.errors import NotFound
-from app.services.backfill import get_backfill, request_backfill
+from app.services.backfill_requests import get_backfill, request_backfill
 from app.services.views.backfill import BackfillView
 
 router = APIRouter(prefix="/teams", tags=["teams"])
