@@ -1,0 +1,53 @@
+"""The how-tos for webhooks: their team files are sound, their commands do what they say, every tool has one."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.domain.document import read_yaml
+from app.services.team_file import check_team_file
+from connectors.registry import connectors
+from connectors.signatures import PROVIDERS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "webhooks"
+BLOCKS = [
+    pytest.param(block, id=f"{file.stem}-{number}")
+    for file in sorted(DOCS.glob("*.md"))
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", file.read_text("utf-8"), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_team_file_in_the_documents_is_sound(block: str) -> None:
+    document = read_yaml(f"version: 1\nteam: operations\n{block}".encode())
+    checked = check_team_file(document.value, connectors=connectors())
+    assert [(problem.path, problem.message) for problem in checked.problems] == []
+
+
+def test_every_tool_that_is_known_has_a_page_and_the_index_names_it() -> None:
+    index = (DOCS / "README.md").read_text("utf-8")
+    for name in PROVIDERS:
+        page = "other.md" if name == "standard-webhooks" else f"{name}.md"
+        assert f"scheme: {name}" in (DOCS / page).read_text("utf-8")
+        assert f"({page})" in index
+    for preset in connectors()["webhook"].presets:
+        tool = preset.split(".")[0]
+        assert preset in "".join(file.read_text("utf-8") for file in DOCS.glob("*.md")) or tool in PROVIDERS, preset
+
+
+def test_the_one_line_commands_are_requests_that_the_door_takes() -> None:
+    commands = re.findall(r"^curl -f .*$", (DOCS / "other.md").read_text("utf-8"), re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        words = shlex.split(command)
+        headers = dict(words[index + 1].split(": ", 1) for index, word in enumerate(words) if word == "-H")
+        body = words[words.index("--data-binary") + 1]
+        request = httpx.Request("POST", "http://krsync.test/", headers=headers, content=body)
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["authorization"] == "Bearer $NUMBERS_TOKEN"
+        assert {"value", "increment"} & json.loads(body).keys()
+        assert ("increment" in body) is ("idempotency-key" in request.headers)
