@@ -87,9 +87,7 @@ async def test_slacks_challenge_is_answered_only_after_its_signature(tools: Worl
 
 
 async def test_redacted_fields_are_stored_nowhere_and_the_rest_is_exact(tools: World) -> None:
-    given = (
-        b'{"user": {"id": 7, "email": "dana@acme.example"}, "total": 0.10, "comments": [{"author": "dana", "n": 1}]}'
-    )
+    given = b'{"user": {"id": 7, "email": "dana@acme.example"}, "total": 0.10, "comments": [{"author": "d", "n": 1}]}'
     path = "/v1/hooks/operations/people"
     first = await tools.http.post(path, content=given, headers=github(given))
     assert first.json() == {"id": 1, "duplicate": False}
