@@ -1,5 +1,6 @@
 """Who changed what, when, from what to what, and why."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -45,7 +46,8 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _leaves(f"{path}.{key}" if path else str(key), inner)
     elif value is not None:
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        is_plain = not isinstance(value, list) or all(isinstance(item, str) for item in value)
+        text = str(value) if not isinstance(value, list) else ", ".join(value) if is_plain else json.dumps(value)
         yield path, text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS] + "…"
 
 

@@ -55,41 +55,60 @@ def chart_of(
     marks: Sequence[Mark],
     now: datetime,
 ) -> dict[str, Any]:
-    """`columns` (seconds, value, expected, target, forecast, its interval's high and low end; null where there is
-    none), the `limits` of a bound to hold, `marks`, `start`, `end` and `now` (null outside the cycle)."""
-    start, end = _midnight(view.cycle.start), _midnight(view.cycle.end)
-    is_running = start <= now.timestamp() < end
-    values: dict[float, float | None] = {
-        sample.observed_at.timestamp(): None if sample.value is None else float(sample.value)
-        for sample in sorted(history, key=lambda sample: (sample.observed_at, sample.id))
-    }
-    last = max(values, default=None)
-    standing = None if last is None else values[last]
-    if last is not None:
-        until = now.timestamp() if is_running else end
-        if last < until and now.timestamp() >= until:
-            values[until] = standing  # it still stands
-    way = {point.at.timestamp(): float(point.value) for point in expected}
-    ahead: dict[float, tuple[float, float, float]] = {}
+    """`series`: for each of value, expected, target, forecast, its interval's high and low end the moments (seconds)
+    and the values (null: unknown) that are joined; the `limits` of a bound to hold, `marks`, and `start`, `end`, `now`
+    (null outside the cycle)."""
+    start, end, moment = _midnight(view.cycle.start), _midnight(view.cycle.end), now.timestamp()
+    is_running = start <= moment < end
+    standing = None if view.value is None else float(view.value)
+    values = _values(history, standing, start, min(max(moment, start), end))
+    series: list[dict[float, float | None]] = [
+        values,
+        {point.at.timestamp(): float(point.value) for point in expected},
+        {} if view.target is None else {start: float(view.target), end: float(view.target)},
+        *({}, {}, {}),
+    ]
     if view.forecast is not None and is_running and standing is not None:
         outlook = view.forecast
-        ahead[now.timestamp()] = (standing, standing, standing)
-        ahead[end] = (float(outlook.value_at_end), float(outlook.high), float(outlook.low))
-    moments = sorted({start, end, *values, *way, *ahead})
+        for place, ahead in enumerate((outlook.value_at_end, outlook.high, outlook.low), 3):
+            series[place] = {moment: standing, end: float(ahead)}
     return {
-        "start": min(start, *values) if values else start,
-        "end": max(end, *values) if values else end,
-        "now": now.timestamp() if is_running else None,
-        "columns": [
-            moments,
-            [values.get(at) for at in moments],
-            [way.get(at) for at in moments],
-            [None if view.target is None else float(view.target) for _ in moments],
-            *([ahead[at][place] if at in ahead else None for at in moments] for place in range(3)),
-        ],
+        "start": start,
+        "end": end,
+        "now": moment if is_running else None,
+        "series": [[sorted(one), [one[at] for at in sorted(one)]] for one in series],
         "limits": _limits(view),
-        "marks": [asdict(mark) | {"at": mark.at.timestamp()} for mark in marks],
+        "marks": [
+            asdict(mark) | {"at": mark.at.timestamp()}
+            for mark in marks
+            if start <= mark.at.timestamp() <= max(end, moment)
+        ],
     }
+
+
+def _values(
+    history: Sequence[SampleView], standing: float | None, start: float, until: float
+) -> dict[float, float | None]:
+    """The value at each moment of the cycle at which it changed; what stood before begins it, what stands ends it.
+
+    `history` is in the order of recording. That nothing was known before the first value was told is no news where
+    that one was true earlier already.
+    """
+    first = next((place for place, sample in enumerate(history) if sample.value is not None), len(history))
+    earliest = min((sample.observed_at for sample in history[first:]), default=None)
+    known = [
+        sample
+        for place, sample in enumerate(history)
+        if place >= first or earliest is None or sample.observed_at < earliest
+    ]
+    values: dict[float, float | None] = {}
+    for sample in sorted(known, key=lambda sample: (sample.observed_at, sample.id)):
+        at = sample.observed_at.timestamp()
+        if at < until or not values:
+            values[max(at, start)] = None if sample.value is None else float(sample.value)
+    if values:
+        values[max(until, *values)] = standing
+    return values
 
 
 def _limits(view: KeyResultView) -> list[float]:

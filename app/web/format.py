@@ -133,14 +133,32 @@ def sentence(name: str) -> str:
 
 
 def short(text: str, length: int) -> str:
-    """At most so many characters, the last one an ellipsis where some are left out; wide ones count twice."""
+    """At most so many letters wide, an ellipsis in the place of what is left out; East Asian letters are two wide."""
     taken, width = "", 0
     for character in text:
-        width += 2 if east_asian_width(character) in "WF" else 1
+        width += _width(character)
         if width > length:
             return taken.rstrip() + "…"
         taken += character
     return text
+
+
+def two_lines(text: str, length: int) -> tuple[str, str]:
+    """A text broken once between words (or letters, where there are none), each line at most so many letters wide."""
+    if sum(map(_width, text)) <= length:
+        return text, ""
+    width = 0
+    for place, character in enumerate(text):
+        width += _width(character)
+        if width > length:
+            cut = text.rfind(" ", 0, place + 1)
+            cut = place if cut < length // 3 else cut
+            return text[:cut].rstrip(), short(text[cut:].lstrip(), length)
+    return text, ""
+
+
+def _width(character: str) -> int:
+    return 2 if east_asian_width(character) in "WF" else 1
 
 
 def safe_link(url: str | None) -> str | None:

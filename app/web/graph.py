@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from app.services.views import AlignmentEdgeView, AlignmentView, ObjectiveNodeView
 
-BOX_WIDTH, BOX_HEIGHT = 236, 78
-_GAP, _LEVEL, _MARGIN = 24, 142, 12
+BOX_WIDTH, BOX_HEIGHT = 248, 100
+_GAP, _LEVEL, _MARGIN = 24, 168, 12
 
 
 @dataclass(frozen=True, slots=True)

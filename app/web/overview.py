@@ -57,7 +57,7 @@ async def overview(request: Request, services: World, visitor: Visitor, show: Sh
     async with services.database.reading() as session:
         teams = await _teams(session, visitor)
         objectives = await _objectives(session, now, visitor)
-        organisation = await get_organisation(session)
+        organisation = await get_organisation(session, hidden=visitor.hidden)
     title = organisation.name or "Overview"
     return _listed(request, title, teams, objectives, now=now, visitor=visitor, show=show)
 

@@ -51,6 +51,7 @@ _FILTERS = (
     "sentence",
     "short",
     "span",
+    "two_lines",
     "words",
 )
 _ASSET = re.compile(rb'url\("([^"]+)"\)')
@@ -123,5 +124,9 @@ def page(
     **values: object,
 ) -> Response:
     """A template as an answer. `principal` is who is signed in, `now` the moment that the page shows."""
-    html = _environment().get_template(template).render(request=request, now=now, principal=principal, status=status, **values)
+    html = (
+        _environment()
+        .get_template(template)
+        .render(request=request, now=now, principal=principal, status=status, **values)
+    )
     return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=dict(HEADERS))

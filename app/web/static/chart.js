@@ -103,7 +103,7 @@
       bands: [{ series: [5, 6], fill: `color-mix(in srgb, ${accent} 18%, transparent)` }],
       series: [
         {},
-        { label: 'value', stroke: accent, width: 2.5, points: { show: data.columns[0].length < 60, size: 5, fill: accent }, spanGaps: false, paths: uPlot.paths.stepped({ align: 1 }) },
+        { label: 'value', stroke: accent, width: 2.5, points: { show: false }, spanGaps: false, paths: uPlot.paths.stepped({ align: 1 }) },
         dashed('expected', ink, [6, 5]),
         dashed('target', good, [2, 4]),
         dashed('forecast', accent, [4, 4]),
@@ -112,7 +112,7 @@
       ],
     }
     box.replaceChildren()
-    return new uPlot(options, data.columns, box)
+    return new uPlot(options, uPlot.join(data.series), box)
   }
   const shape = (ctx, kind, x, y, size) => {
     ctx.beginPath()
