@@ -58,6 +58,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=64, metavar="N", help="connections at once (64)")
     parser.add_argument("--sizes", action="store_true", help="ours and the no-op with bodies of 1, 16 and 256 KB too")
     parser.add_argument("--in-flight", action="store_true", help="ours with 1, 8, 32 and 64 connections too")
+    parser.add_argument("--worker", action="store_true", help="with a worker that applies what comes, on the same file")
     parser.add_argument("--long", type=int, default=0, metavar="S", help="1,000 deliveries a second for S seconds")
 
 
@@ -67,7 +68,7 @@ async def run(arguments: argparse.Namespace) -> None:
         if arguments.long:
             await sustain(name, database, arguments.long)
             continue
-        async with served(database) as servers:
+        async with served(database, worker=arguments.worker) as servers:
             await _compare(name, database, servers, arguments)
 
 
