@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -25,7 +26,6 @@ from bench.report import machine, table
 
 NAME = "jira"
 HELP = "reading Jira, against the jira package, tap-jira and a raw sequential read"
-_PORT = 8_377
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -83,9 +83,12 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
 
 @contextmanager
 def _site(issues: int, latency: float) -> Iterator[str]:
-    command = ["-m", "bench.jira_site", "--port", str(_PORT), "--issues", str(issues), "--latency", str(latency)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["-m", "bench.jira_site", "--port", str(port), "--issues", str(issues), "--latency", str(latency)]
     process = subprocess.Popen([sys.executable, *command])
-    url = f"http://127.0.0.1:{_PORT}"
+    url = f"http://127.0.0.1:{port}"
     try:
         while process.poll() is None:
             try:

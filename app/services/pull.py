@@ -28,10 +28,11 @@ from app.services.publish import Published, publish_measurement, publish_records
 from app.services.queries import bind_query, query_window
 from app.store import audit, hints, organisation, plans
 from app.store.database import Session, is_unavailable
+from app.store.pull_health import requests_since
 from app.store.tables import Connection, Dataset, Plan, Run, Team
 from connectors.boundary import check_measurement
 from connectors.contract import Connector, Page, Toolbox
-from connectors.errors import ConnectorError, QueryError, UnexpectedResponseError
+from connectors.errors import ConnectorError, QueryError, RateLimitedError, UnexpectedResponseError
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,8 @@ FULL_EVERY = timedelta(hours=24)
 SWEEP_EVERY = timedelta(hours=2)
 #: What a webhook tells of is read so much later: others may tell of the same.
 HINTS_AFTER = timedelta(seconds=5)
+#: When a connection whose own budget is used up looks whether some of it came back.
+BUDGET_WAIT = timedelta(minutes=5)
 HELD_DROP = (
     "{count} records are gone at once and none was dropped: confirm that this is right, or give the account back what "
     "it could see."
@@ -135,6 +138,7 @@ async def _start(services: Services, plan_id: int, fence: int) -> _Attempt | Non
 async def _attempt(services: Services, attempt: _Attempt) -> None:
     toolbox = services.toolbox()
     attempt.calls = toolbox.calls
+    await _check_budget(services, attempt)
     try:
         async with asyncio.timeout(LONGEST_RUN.total_seconds()) as limit:
             if attempt.dataset is not None:
@@ -145,6 +149,21 @@ async def _attempt(services: Services, attempt: _Attempt) -> None:
         if not limit.expired():
             raise
         raise UnexpectedResponseError(f"The read did not end within {LONGEST_RUN}.") from None
+
+
+async def _check_budget(services: Services, attempt: _Attempt) -> None:
+    """RateLimitedError where the requests that its team allows a connection in an hour are used up, by whichever
+    worker and plan; its runs of the last hour say how many there were."""
+    budget = attempt.connection.spec.get("requests_per_hour")
+    if not isinstance(budget, int):
+        return
+    hour = services.clock() - timedelta(hours=1)
+    async with services.database.reading() as session:
+        asked = await requests_since(session, attempt.connection.id, hour)
+    if asked >= budget:
+        raise RateLimitedError(
+            f"The connection's own budget of {budget} requests an hour is used up.", retry_after=BUDGET_WAIT
+        )
 
 
 async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox: Toolbox) -> None:

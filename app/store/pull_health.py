@@ -54,3 +54,13 @@ async def pull_health(
     for connection_id, warnings in await session.execute(said):
         found[connection_id].warnings += [one for one in warnings or () if one not in found[connection_id].warnings]
     return found
+
+
+async def requests_since(session: AsyncSession, connection_id: int, moment: datetime) -> int:
+    """How many requests the runs of a connection made that ended after a moment."""
+    query = (
+        select(func.sum(col(Run.calls)))
+        .join(Plan, col(Plan.id) == col(Run.plan_id))
+        .where(col(Plan.connection_id) == connection_id, col(Run.finished_at) > moment)
+    )
+    return int(await session.scalar(query) or 0)

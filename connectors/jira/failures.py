@@ -5,7 +5,7 @@ Rate limits: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
@@ -28,6 +28,16 @@ _LOGIN_HEADER = "x-seraph-loginreason"
 _LOGIN_REFUSED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED")
 
 
+# https://developer.atlassian.com/cloud/jira/platform/rate-limiting/#rate-limit-response-headers
+_LIMITS = {
+    "burst": "too many at a time",
+    "quota": "the points of this hour are used up",
+    "per-issue": "too many for one issue",
+}
+LONGEST_WAIT = timedelta(seconds=5)
+_SHORTEST_WAIT = timedelta(milliseconds=50)
+
+
 class _Refusal(msgspec.Struct):
     errorMessages: list[str] = []
     errors: dict[str, str] = {}
@@ -46,9 +56,7 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime)
     if status == HTTPStatus.TOO_MANY_REQUESTS or (
         status in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE) and _is_rate_limit(status, headers)
     ):
-        reason = headers.get("ratelimit-reason", "")
-        limit = f" ({reason[:60]})" if reason.replace("-", "").isalnum() else ""
-        return RateLimitedError(f"Jira asks for fewer requests{limit}.", retry_after=wait)
+        return RateLimitedError(f"Jira asks for fewer requests{_limit(headers)}.", retry_after=wait)
     if status == HTTPStatus.UNAUTHORIZED:
         return AuthenticationError("Jira does not accept the account's email and API token.")
     if status == HTTPStatus.FORBIDDEN:
@@ -60,6 +68,30 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime)
     if 300 <= status < 400:
         return UnexpectedResponseError(f"Jira answers with a redirect (HTTP {status}): check the connection's url.")
     return UnexpectedResponseError(f"Jira answers HTTP {status}{said}")
+
+
+def _limit(headers: Mapping[str, str]) -> str:
+    """Which of its limits Jira means, in words where they are known."""
+    reason = headers.get("ratelimit-reason", "")
+    if not reason.replace("-", "").isalnum():
+        return ""
+    meaning = next((words for part, words in _LIMITS.items() if part in reason), None)
+    return f" ({reason[:60]}: {meaning})" if meaning else f" ({reason[:60]})"
+
+
+def short_wait(status: int, headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """How long to hold still and go on, where a limit is of requests at a time and soon over; None for any other.
+
+    Points for an hour are waited for by ending the run. Data Center's bucket gives tokens back every few seconds, and
+    says 0 where one is there already.
+    """
+    if status != HTTPStatus.TOO_MANY_REQUESTS:
+        return None
+    is_bucket = "ratelimit-reason" not in headers and "x-ratelimit-fillrate" in headers
+    if not is_bucket and "burst" not in headers.get("ratelimit-reason", ""):
+        return None
+    wait = parse_retry_after(headers.get("retry-after"), now)
+    return max(wait, _SHORTEST_WAIT) if wait is not None and wait <= LONGEST_WAIT else None
 
 
 def _is_rate_limit(status: int, headers: Mapping[str, str]) -> bool:

@@ -60,6 +60,7 @@ class JiraConfig(BaseModel):
     email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = None
     token: Secret
     webhook_secret: Secret | None = None
+    requests_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
     @model_validator(mode="after")
     def _has_an_account(self) -> Self:

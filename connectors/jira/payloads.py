@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -282,6 +283,7 @@ def _named(value: Mapping[str, Any]) -> JsonValue:
 
 
 _UNKNOWN = "?"
+_PLACE = itemgetter(0, 1, 2)  # moment, history, position in it
 
 
 class StatusCategories:
@@ -309,18 +311,23 @@ class StatusCategories:
 
 def status_transitions(histories: Sequence[ChangeHistory], categories: StatusCategories) -> tuple[Transition, ...]:
     """The status changes of one issue in order of their moments, equal moments in the order of Jira's history ids."""
-    # Keyed by the history, so that one that comes twice counts once.
-    changes: dict[tuple[datetime, int, int], ChangeItem] = {}
-    for history in histories:
-        for position, item in enumerate(history.items):
-            if (item.fieldId or item.field) == "status":
-                changes[moment(history.created), _history_number(history.id), position] = item
+    changes = [
+        (moment(history.created), _history_number(history.id), position, item)
+        for history in histories
+        for position, item in enumerate(history.items)
+        if (item.fieldId or item.field) == "status"
+    ]
+    changes.sort(key=_PLACE)
     category = categories.category
-    found = []
-    for order, key in enumerate(sorted(changes)):
-        item = changes[key]
+    found: list[Transition] = []
+    last = None
+    for change in changes:
+        at, number, position, item = change
+        if last is not None and number == last[1] and position == last[2] and at == last[0]:
+            continue  # a history that comes twice counts once
+        last = change
         before, after = category(item.before_id, item.before), category(item.after_id, item.after)
-        found.append(Transition("status", key[0], order, item.before, item.after, before, after))
+        found.append(Transition("status", at, len(found), item.before, item.after, before, after))
     return tuple(found)
 
 

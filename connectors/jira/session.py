@@ -19,7 +19,7 @@ import msgspec
 
 from connectors.contract import Toolbox
 from connectors.errors import QueryError, UnavailableError, UnexpectedResponseError
-from connectors.jira.failures import failure
+from connectors.jira.failures import failure, short_wait
 from connectors.jira.fields import FieldPlan
 from connectors.jira.jql import among
 from connectors.jira.models import JiraConfig
@@ -52,6 +52,8 @@ RECONCILED = 50
 
 # A page may be empty and still have a successor; a run of them that long is a tool that lost its way.
 _EMPTY_PAGES = 50
+# A run that is told to hold still that often ends, to come back when there is more room.
+_MOST_WAITS = 20
 
 ShapeT = TypeVar("ShapeT")
 OtherT = TypeVar("OtherT")
@@ -90,6 +92,9 @@ class JiraSession:
         self._authorization = self._credential()
         self._account: Account | None = None
         self._tool_time: datetime | None = None
+        self._calm = asyncio.Event()
+        self._calm.set()
+        self._waits = 0
 
     def _credential(self) -> str:
         account = f"{self.config.email}:{self.config.token.reveal()}"
@@ -117,13 +122,19 @@ class JiraSession:
         headers = {"Accept": "application/json", "Authorization": self._authorization}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        try:
-            response = await self.toolbox.http.request(
-                method, f"{self.config.url}{path}", content=content, headers=headers, follow_redirects=False
-            )
-        except httpx.HTTPError as error:
-            raise UnavailableError(f"Jira could not be reached ({type(error).__name__}).") from error
-        self._note_time(response.headers.get("date"))
+        while True:
+            await self._calm.wait()
+            try:
+                response = await self.toolbox.http.request(
+                    method, f"{self.config.url}{path}", content=content, headers=headers, follow_redirects=False
+                )
+            except httpx.HTTPError as error:
+                raise UnavailableError(f"Jira could not be reached ({type(error).__name__}).") from error
+            self._note_time(response.headers.get("date"))
+            wait = short_wait(response.status_code, response.headers, self.toolbox.now())
+            if wait is None or self._waits >= _MOST_WAITS:
+                break
+            await self._hold_still(wait.total_seconds())
         if may_be_missing and response.status_code == HTTPStatus.NOT_FOUND:
             return None
         body = response.content
@@ -131,6 +142,17 @@ class JiraSession:
         if refused is not None:
             raise refused
         return body
+
+    async def _hold_still(self, seconds: float) -> None:
+        """Send nothing for a while; requests that are under way and refused too wait for the same while."""
+        if not self._calm.is_set():
+            return
+        self._calm.clear()
+        self._waits += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._calm.set()
 
     # --- what is asked once ---------------------------------------------------------------------------------------
 

@@ -269,3 +269,17 @@ async def test_a_refresh_wakes_no_plan_that_nothing_needs(jira_story: Story, sit
     assert len(woken) == 1
     assert unused not in woken
     assert [plan for plan, _ in await jira_story.claim()] == woken
+
+
+async def test_a_connections_own_budget_is_kept_by_all_its_plans(jira_story: Story, site: JiraCloudFake) -> None:
+    file = WITH_QUERY.replace("token: {env: JIRA_TOKEN}", "token: {env: JIRA_TOKEN}, requests_per_hour: 5")
+    await jira_story.apply(file)
+    outcomes = await jira_story.pull()
+    assert sorted(outcomes) == ["failed", "succeeded"]
+    asked = len(site.requests)
+    assert "budget of 5 requests" in ((await jira_story.connection()).reason or "")
+    assert (await jira_story.connection()).requests_last_hour == asked
+    await jira_story.later(minutes=6)
+    assert len(site.requests) == asked
+    await jira_story.later(minutes=60)
+    assert len(site.requests) > asked

@@ -15,7 +15,7 @@ from connectors.errors import (
     UnavailableError,
     UnexpectedResponseError,
 )
-from connectors.jira.failures import failure
+from connectors.jira.failures import failure, short_wait
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
@@ -91,3 +91,37 @@ def test_words_that_can_not_be_read_are_left_out(body: bytes) -> None:
 
 def test_words_are_cut_to_what_a_person_reads() -> None:
     assert len(str(_failure(400, body=json.dumps({"errorMessages": ["x" * 99_999]}).encode()))) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("jira-burst-based", "too many at a time"),
+        ("jira-quota-global-based", "points of this hour"),
+        ("jira-quota-tenant-based", "points of this hour"),
+        ("jira-per-issue-on-write", "one issue"),
+        ("something-new", "(something-new)."),
+    ],
+)
+def test_which_limit_was_met_is_told(reason: str, words: str) -> None:
+    assert words in str(_failure(429, {"RateLimit-Reason": reason}))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (429, {"RateLimit-Reason": "jira-burst-based", "Retry-After": "2"}, timedelta(seconds=2)),
+        (429, {"RateLimit-Reason": "jira-burst-based", "Retry-After": "0"}, timedelta(milliseconds=50)),
+        (429, {"RateLimit-Reason": "jira-burst-based", "Retry-After": "6"}, None),
+        (429, {"RateLimit-Reason": "jira-burst-based", "Retry-After": "soon"}, None),
+        (429, {"RateLimit-Reason": "jira-burst-based"}, None),
+        (429, {"RateLimit-Reason": "jira-quota-global-based", "Retry-After": "2"}, None),
+        (429, {"X-RateLimit-FillRate": "1", "Retry-After": "0"}, timedelta(milliseconds=50)),
+        (429, {"Retry-After": "2"}, None),
+        (503, {"RateLimit-Reason": "jira-burst-based", "Retry-After": "2"}, None),
+    ],
+)
+def test_only_a_limit_of_requests_at_a_time_is_waited_for(
+    status: int, headers: dict[str, str], wait: timedelta | None
+) -> None:
+    assert short_wait(status, httpx.Headers(headers), NOW) == wait

@@ -349,6 +349,18 @@ async def test_an_issue_that_comes_twice_is_handed_over_once_and_newest(connect:
     assert found["1"].fields["updated"] == "2026-11-21T00:00:00Z"
 
 
+async def test_a_burst_is_waited_for_and_the_read_goes_on(connect: Connect) -> None:
+    fake = small_site(600)
+    burst = {"ratelimit_reason": "jira-burst-based", "retry_after": "0"}
+    fake.faults = [jira_faults.status(FETCH, 429, times=5, **burst), jira_faults.status(CHANGELOGS, 429, **burst)]
+    found, _ = await _read(await connect(fake), ERP)
+    assert len(found) == 600
+    # One that does not end ends the read, for the service to come back later.
+    fake.faults = [jira_faults.status(FETCH, 429, times=1_000, **burst)]
+    with pytest.raises(RateLimitedError, match="too many at a time"):
+        await _read(await connect(fake), ERP)
+
+
 # --- histories -------------------------------------------------------------------------------------------------------
 
 
