@@ -10,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backfill, checks, doctor, explaining, judging, reading, running, team_files, tokens, trying
+from app.cli import (
+    backfill,
+    checks,
+    doctor,
+    explaining,
+    judging,
+    reading,
+    running,
+    team_files,
+    templates,
+    tokens,
+    trying,
+)
 from app.cli.doctor import show_version
 from app.cli.output import CommandError, complain
 
@@ -39,6 +51,7 @@ explaining.add_to(app)
 trying.add_to(app)
 judging.add_to(app)
 backfill.add_to(app)
+app.add_typer(templates.app, name="template", help="Ready-made key results to start from.")
 app.add_typer(tokens.app, name="token", help="Create, list and revoke API tokens.")
 doctor.add_to(app)
 checks.add_to(app)
