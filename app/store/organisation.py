@@ -233,17 +233,34 @@ async def revised_metrics(
 ) -> dict[int, RevisedMetric]:
     """Metrics with their current revision (or, with `building`, the one that is being built)."""
     pointer = col(Metric.building_revision_id) if building else col(Metric.revision_id)
-    query = (
-        select(Metric, MetricRevision, Team)
+    return await _revised(session, _with_parts(pointer).where(col(Metric.id).in_(metric_ids)))
+
+
+async def revised_named(session: AsyncSession, names: Collection[tuple[str, str]]) -> dict[int, RevisedMetric]:
+    """Named metrics by (team, name), with their current revision, by id."""
+    query = _with_parts(col(Metric.revision_id)).where(
+        tuple_(col(Team.name), col(Metric.name)).in_(list(names)), col(Metric.is_inline).is_(False)
+    )
+    return await _revised(session, query)
+
+
+def _with_parts(pointer: Any) -> Any:
+    return (
+        select(Metric, MetricRevision, Team, MetricPart)
         .join(MetricRevision, col(MetricRevision.id) == pointer)
         .join(Team, col(Team.id) == col(Metric.team_id))
-        .where(col(Metric.id).in_(metric_ids))
+        .outerjoin(MetricPart, col(MetricPart.revision_id) == col(MetricRevision.id))
+        .order_by(col(Metric.id), col(MetricPart.part))
     )
-    rows = list(await session.execute(query))
-    parts: dict[int, dict[str, MetricPart]] = {row[1].id: {} for row in rows}
-    for part in await session.scalars(select(MetricPart).where(col(MetricPart.revision_id).in_(parts))):
-        parts[part.revision_id][part.part] = part
-    return {row[0].id: RevisedMetric(row[0], row[1], row[2], parts[row[1].id]) for row in rows}
+
+
+async def _revised(session: AsyncSession, query: Any) -> dict[int, RevisedMetric]:
+    found: dict[int, RevisedMetric] = {}
+    for metric, revision, team, part in await session.execute(query):
+        item = found.setdefault(metric.id, RevisedMetric(metric, revision, team, {}))
+        if part is not None:
+            item.parts[part.part] = part
+    return found
 
 
 async def live_parts(session: AsyncSession, dataset_ids: Collection[int]) -> list[tuple[MetricPart, int]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from app.services.definitions import definition_of, split_reference, team_cycle
 from app.services.evaluate import Computed, compute
 from app.services.formula_sources import formula_sources
-from app.services.input_graph import needs_cycle
+from app.services.input_graph import input_graph, needs_cycle
 from app.services.overrides import OVERRIDE, override_views, stand_in
 from app.services.read.judged import Judged, judged_row
 from app.services.read.sealed import is_sealed_at, sealed_judged
@@ -205,24 +205,24 @@ async def _guardrail_values(
             named[(row.team.id, metric_name)] = split_reference(metric_name, row.team.name)
     if not wanted:
         return {}
-    metrics = await organisation.metrics_named(session, set(named.values()))
-    revised = await organisation.revised_metrics(session, [metric.id for metric in metrics.values()])
-    current = await samples.current_samples(session, [metric.id for metric in metrics.values()])
+    revised = await organisation.revised_named(session, set(named.values()))
+    current = await samples.current_samples(session, list(revised))
+    graph = await input_graph(session, revised.values())
+    known = {(item.team.name, item.metric.name): item for item in revised.values()}
     values: dict[tuple[int, str, str], tuple[Decimal | None, str | None]] = {}
     for (team_id, name, cycle), team in wanted.items():
-        metric = metrics.get(named[(team_id, name)])
-        item = None if metric is None else revised.get(metric.id)
-        if metric is None or item is None:
+        item = known.get(named[(team_id, name)])
+        if item is None:
             values[(team_id, name, cycle)] = (None, "it is being built")
             continue
-        asked = cycle if await needs_cycle(session, item) else ""
+        asked = cycle if graph.needs_cycle(item.metric.id) else ""
         end = team_cycle(team, cycle).end
         if as_of is not None or known_at is not None or now >= end:
             moment = min(as_of or now, end - _JUST_BEFORE)
             computed = await compute(session, item, cycle=asked, as_of=moment, known_at=known_at)
             values[(team_id, name, cycle)] = (computed.value, computed.reason)
         else:
-            sample = current.get((metric.id, asked))
+            sample = current.get((item.metric.id, asked))
             values[(team_id, name, cycle)] = (
                 (None, "it has no value yet") if sample is None else (sample.value, sample.reason)
             )
