@@ -11,6 +11,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import socket
@@ -50,6 +51,7 @@ TEAM: dict[str, Any] = {
     "metrics": {"placed": {"unit": "orders", "records": {"dataset": "orders"}, "window": {"trailing": "30d"}}},
 }
 _START_WITHIN = 30.0
+_marks = itertools.count()
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -214,7 +216,7 @@ async def _round_table(
         for kind in kinds:
             # The plain endpoint is slow: a twentieth of the requests tell its rate.
             count = max(arguments.connections * 4, arguments.requests // (20 if kind == "plain" else 1))
-            mark = f"{kind}-{size}-{arguments.connections}-{number}"
+            mark = f"{kind}-{size}-{arguments.connections}-{next(_marks)}"
             requests = deliveries(servers[kind].target, count, size, mark)
             before = await _stored(database) if kind == "ours" else 0
             load = await drive(servers[kind].port, requests, connections=arguments.connections, pid=servers[kind].pid)
