@@ -34,7 +34,9 @@ async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
         return static_jql(dataset)
     board = dataset.board if isinstance(dataset.board, int) else await _board_named(session, dataset.board)
     path = f"{AGILE}/board/{board}/configuration"
-    configuration = await session.get(path, _BoardConfiguration, "board")
+    configuration = await session.find(path, _BoardConfiguration, "board")
+    if configuration is None:
+        raise QueryError(f"Jira has no board {board} that the account can see.")
     return narrowed(static_jql(dataset), f"filter = {quoted(configuration.filter.id)}")
 
 

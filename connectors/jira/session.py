@@ -111,6 +111,11 @@ class JiraSession:
         """`GET path` as `shape`; `what` names the answer to people."""
         return decode(await self._send("GET", path) or b"", shape, what)
 
+    async def find(self, path: str, shape: type[ShapeT], what: str) -> ShapeT | None:
+        """As `get`; None where there is nothing of the kind, or nothing that the account can see."""
+        body = await self._send("GET", path, may_be_missing=True)
+        return None if body is None else decode(body, shape, what)
+
     async def post(self, path: str, body: Mapping[str, object], shape: type[ShapeT], what: str) -> ShapeT:
         """`POST path` with `body` as JSON, the answer as `shape`."""
         return decode(await self._send("POST", path, msgspec.json.encode(body)) or b"", shape, what)

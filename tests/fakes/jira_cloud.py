@@ -265,7 +265,8 @@ class JiraCloudFake:
     def _board(self, path: str, query: Mapping[str, str]) -> Json:
         if path == "/board":
             wanted = query.get("name", "").casefold()
-            values = [one for one in self.boards.values() if wanted in one["name"].casefold()]
+            found = [one for one in self.boards.values() if wanted in one["name"].casefold()]
+            values = [{"id": one["id"], "name": one["name"]} for one in found]
             return {"startAt": 0, "maxResults": 50, "isLast": True, "values": values}
         number = path.removeprefix("/board/").removesuffix("/configuration")
         board = self.boards.get(int(number)) if number.isdigit() else None

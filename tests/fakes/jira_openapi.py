@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 DOCUMENT = Path("jira/openapi/jira-cloud-platform-v3.2025-09.json")
+AGILE = "jira-cloud-software-agile.2022-07.json"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,6 +31,12 @@ class OpenApiChecker:
     def __init__(self, app: App, document: Path) -> None:
         self._app = app
         self._document = json.loads(document.read_text(encoding="utf-8"))
+        agile = document.with_name(AGILE)
+        if agile.is_file():
+            boards = json.loads(agile.read_text(encoding="utf-8"))
+            self._document["paths"].update(boards["paths"])
+            for name, one in boards.get("components", {}).get("schemas", {}).items():
+                self._document["components"]["schemas"].setdefault(name, one)
         schema = self._document["components"]["schemas"]["Changelog"]["properties"]["created"]
         schema["type"] = ["string", "integer"]
         resource = Resource.from_contents(self._document, default_specification=DRAFT202012)
