@@ -46,6 +46,7 @@ from app.domain.metric import (
     SourceForm,
     StateShareSource,
 )
+from app.domain.notify import NotifySpec
 from app.domain.scalars import NAME_PATTERN, Name, Title, format_timedelta, parse_timedelta
 from app.domain.shapes import (
     CalendarSpec,
@@ -91,6 +92,7 @@ __all__ = [
     "Milestone",
     "Model",
     "Objection",
+    "NotifySpec",
     "ObjectiveSpec",
     "OrganisationFile",
     "PresetSpec",
@@ -127,6 +129,7 @@ class TeamFile(Model):
     preset: PresetSpec | None = None
     cycles: dict[Name, CycleDates] = Field(default_factory=dict)
     silence: Silences = Field(default_factory=dict)
+    notify: NotifySpec | None = None
     connections: dict[Name, ConnectionSpec] = Field(default_factory=dict)
     datasets: dict[Name, DatasetSpec] = Field(default_factory=dict)
     metrics: dict[Name, MetricSpec] = Field(default_factory=dict)

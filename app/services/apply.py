@@ -23,6 +23,7 @@ from app.services.deliveries import apply_within
 from app.services.evaluate import evaluate
 from app.services.export import team_value
 from app.services.input_graph import input_graph
+from app.services.notify.channels import reference_of
 from app.services.plans import UNUSED, plan_pulls
 from app.services.reconcile import Reconciled, reconcile
 from app.services.renames import Rename, rename, renamed_to
@@ -230,6 +231,7 @@ def _checked(
                             "(KRSYNC_SECRETS_ALLOW)",
                         )
                     )
+        problems += _notify_secrets(services, checked.file)
         problems += _blind_baselines(checked.file)
     if problems and at is not None:
         # The caller sent one object, so pointers start there; what breaks elsewhere is said with its own path.
@@ -237,6 +239,21 @@ def _checked(
     if problems:
         raise InvalidTeamFile(problems)
     return checked
+
+
+def _notify_secrets(services: Services, file: TeamFile) -> list[Problem]:
+    """The secrets of the `notify` section that the operator does not let the team use."""
+    if file.notify is None:
+        return []
+    return [
+        Problem(
+            ("notify", *place),
+            "secret_not_allowed",
+            f"the operator does not let team {file.team} use {reference.kind}:{reference.name} (KRSYNC_SECRETS_ALLOW)",
+        )
+        for place, reference in ((place, reference_of(spec)) for place, spec in file.notify.secrets.items())
+        if not services.secrets.allows(file.team, reference)
+    ]
 
 
 def _blind_baselines(file: TeamFile) -> list[Problem]:

@@ -31,7 +31,7 @@ from app.store.tables import Connection, Dataset, KeyResult, Metric, Objective, 
 from connectors.contract import Connector
 
 #: What a team's own row holds of its file.
-TEAM_KEYS = ("title", "parent", "timezone", "calendar", "private", "preset", "cycles", "silence")
+TEAM_KEYS = ("title", "parent", "timezone", "calendar", "private", "preset", "cycles", "silence", "notify")
 
 
 class Touched(Protocol):

@@ -722,6 +722,63 @@ class BackfillJob(SQLModel, table=True):
     finished_at: datetime | None = _moment(null=True)
 
 
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+class ToldStanding(SQLModel, table=True):
+    """How a key result stood when it was last told, and the change that waits until it has settled.
+
+    `version` counts what was told: two workers that see the same change tell it once. `opened_by` is the notice that
+    told of a problem which is not resolved yet."""
+
+    __tablename__ = "told_standing"
+    key_result_id: int = _ref("key_result", pk=True)
+    told: dict[str, Any] = _json()
+    waiting: dict[str, Any] | None = _json(null=True)
+    waiting_since: datetime | None = _moment(null=True)
+    away_since: datetime | None = _moment(null=True)
+    opened_by: str | None = _text(null=True)
+    version: int = 0
+    watched_since: datetime = _moment()
+
+
+class Notice(SQLModel, table=True):
+    """Something worth telling, as it was then. `uid` is what receivers know it by, `key` what makes it one of a
+    kind."""
+
+    __tablename__ = "notice"
+    __table_args__ = (Index("ix_notice_team", "team_id", "id"),)
+    id: int = _id()
+    uid: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    team_id: int = _ref("team")
+    kind: str = _text()
+    subject: str | None = _text(null=True)
+    at: datetime = _moment()
+    payload: dict[str, Any] = _json()
+    resolves: str | None = _text(null=True)
+
+
+class Outbox(SQLModel, table=True):
+    """A notice on its way through one channel. `attempts` is the fencing token of whoever sends it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (UniqueConstraint("notice_id", "channel"), Index("ix_outbox_due", "state", "next_attempt_at"))
+    id: int = _id()
+    notice_id: int = _ref("notice")
+    team_id: int = _ref("team", index=True)
+    channel: str = _text()
+    state: str = _text()
+    attempts: int = 0
+    failures: int = 0
+    next_attempt_at: datetime = _moment()
+    lease_until: datetime | None = _moment(null=True)
+    sent_at: datetime | None = _moment(null=True)
+    receipt: str | None = _text(null=True)
+    error_code: str | None = _text(null=True)
+    error: str | None = _text(null=True)
+
+
 # --- who did what ----------------------------------------------------------------------------------------------------
 
 

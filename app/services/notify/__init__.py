@@ -1,0 +1,1 @@
+"""Telling teams what has changed: transitions become notices in the outbox, and notices are sent from there."""
