@@ -250,3 +250,33 @@ async def test_a_sweep_is_a_few_requests(jira_story: Story, site: JiraCloudFake)
     await swept(jira_story)
     paths = [request.path for request in site.requests]
     assert (paths.count(FETCH), paths.count(SEARCH)) == (0, 2)
+
+
+async def test_a_project_of_three_that_is_out_of_sight_stops_the_query_that_names_it(
+    jira_story: Story, site: JiraCloudFake
+) -> None:
+    for number, (key, name) in {4: ("HR", "People"), 5: ("OPS", "Operations")}.items():
+        project = {"id": str(number), "key": key, "name": name}
+        site.move_to_project(f"HELP-{number}", project, f"{key}-{number}", MONDAY)
+    await jira_story.apply(FILE.replace("project = HELP", "project in (HELP, HR, OPS)"))
+    assert await jira_story.pull() == ["succeeded"]
+    site.hidden_projects = {"HR"}
+    assert await jira_story.later(hours=2) == ["failed"]
+    run = (await jira_story.runs())[-1]
+    assert (run.error_code, "The value 'HR' does not exist for the field 'project'" in (run.error or "")) == (
+        "query",
+        True,
+    )
+    assert await jira_story.value("backlog") == 6
+    assert set((await records(jira_story)).values()) == {"in"}
+
+
+async def test_a_status_without_a_category_is_shown_with_its_count(jira_story: Story, site: JiraCloudFake) -> None:
+    for number in (1, 2):
+        site.move(f"HELP-{number}", "In Progress", MONDAY)
+    site.statuses = [status for status in site.statuses if status["name"] != "In Progress"]
+    await jira_story.apply(FILE.replace(" AND status != Done", ""))
+    await jira_story.pull()
+    assert (await jira_story.connection()).warnings == [
+        "The status 'In Progress' has no category any more: 2 changes into it are in no category."
+    ]

@@ -349,6 +349,20 @@ async def test_an_issue_that_comes_twice_is_handed_over_once_and_newest(connect:
     assert found["1"].fields["updated"] == "2026-11-21T00:00:00Z"
 
 
+async def test_an_empty_page_with_a_token_is_not_the_end_and_not_for_ever(connect: Connect) -> None:
+    fake = small_site(30, ids_page_size=10)
+
+    def nothing_yet(page: dict[str, object]) -> dict[str, object]:
+        return {"issues": [], "isLast": False, "nextPageToken": fake.page_token(list(fake.issues.values()))}
+
+    fake.faults = [jira_faults.edited(SEARCH, nothing_yet)]
+    found, _ = await _read(await connect(fake), ERP)
+    assert len(found) == 30
+    fake.faults = [jira_faults.edited(SEARCH, nothing_yet, times=1_000)]
+    with pytest.raises(UnexpectedResponseError, match="does not end"):
+        await _read(await connect(fake), ERP)
+
+
 async def test_a_burst_is_waited_for_and_the_read_goes_on(connect: Connect) -> None:
     fake = small_site(600)
     burst = {"ratelimit_reason": "jira-burst-based", "retry_after": "0"}
