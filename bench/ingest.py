@@ -21,7 +21,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -195,31 +195,39 @@ def _request(target: str, body: bytes) -> bytes:
 # --- the comparison --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How one table is measured; `size` is the bytes of a body."""
+
+    rounds: int
+    requests: int
+    connections: int
+    size: int
+
+
 async def _compare(name: str, database: Database, servers: dict[str, Server], arguments: argparse.Namespace) -> None:
     print(f"## {name}\n")
-    await _round_table(database, servers, arguments, 4096, ("noop", "ours", "plain"))
+    usual = Course(arguments.rounds, arguments.requests, arguments.connections, 4_096)
+    await _round_table(database, servers, usual, ("noop", "ours", "plain"))
     if arguments.sizes:
-        for size, requests in ((1024, 6_000), (16_384, 3_000), (262_144, 300)):
-            arguments.requests = requests
-            await _round_table(database, servers, arguments, size, ("noop", "ours"))
+        for size, requests in ((1_024, 6_000), (16_384, 3_000), (262_144, 300)):
+            await _round_table(database, servers, replace(usual, size=size, requests=requests), ("noop", "ours"))
     if arguments.in_flight:
         for connections in (1, 8, 32, 64):
-            arguments.requests, arguments.connections = min(4_000, 250 * connections), connections
-            await _round_table(database, servers, arguments, 4096, ("noop", "ours"))
+            course = replace(usual, connections=connections, requests=min(4_000, 250 * connections))
+            await _round_table(database, servers, course, ("noop", "ours"))
 
 
-async def _round_table(
-    database: Database, servers: dict[str, Server], arguments: argparse.Namespace, size: int, kinds: tuple[str, ...]
-) -> None:
+async def _round_table(database: Database, servers: dict[str, Server], course: Course, kinds: tuple[str, ...]) -> None:
     found: dict[str, list[Load]] = {kind: [] for kind in kinds}
-    for number in range(arguments.rounds + 1):
+    for number in range(course.rounds + 1):
         for kind in kinds:
             # The plain endpoint is slow: a twentieth of the requests tell its rate.
-            count = max(arguments.connections * 4, arguments.requests // (20 if kind == "plain" else 1))
-            mark = f"{kind}-{size}-{arguments.connections}-{next(_marks)}"
-            requests = deliveries(servers[kind].target, count, size, mark)
+            count = max(course.connections * 4, course.requests // (20 if kind == "plain" else 1))
+            mark = f"{kind}-{course.size}-{course.connections}-{next(_marks)}"
+            requests = deliveries(servers[kind].target, count, course.size, mark)
             before = await _stored(database) if kind == "ours" else 0
-            load = await drive(servers[kind].port, requests, connections=arguments.connections, pid=servers[kind].pid)
+            load = await drive(servers[kind].port, requests, connections=course.connections, pid=servers[kind].pid)
             assert load.statuses == {202: count}, load.statuses
             if kind == "ours":
                 assert await _stored(database) - before == count, "acknowledged is not stored"
@@ -242,7 +250,7 @@ async def _round_table(
                 f"{statistics.median(load.p99 for load in loads):.1f}",
             ]
         )
-    print(f"{size} bytes, {arguments.connections} connections, {arguments.requests} requests a round\n")
+    print(f"{course.size} bytes, {course.connections} connections, {course.requests} requests a round\n")
     header = ("way", "a second", "spread", "of the no-op", "ours is times", "CPU µs", "median ms", "p99 ms")
     print(table(header, rows), "\n", flush=True)
 
