@@ -42,7 +42,9 @@ class ChangingJira(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         self.clock = FakeClock(START)
         self.lag = lag
-        tickets = (ticket(number, START - timedelta(days=number)) for number in range(1, first + 1))
+        tickets = [ticket(number, START - timedelta(days=number)) for number in range(1, first + 1)]
+        # The fake knows projects by their issues, and a query for one that it does not know is refused.
+        tickets.append(ticket(99, START - timedelta(days=99), ("Done", START - timedelta(days=98))))
         self.site: JiraCloudFake = jira_site(self.clock, *tickets, zone=zone, page_size=2, ids_page_size=3)
         self.site.index_lag = lag
         path = self.template.parent / f"converges-{uuid4().hex}.db"
