@@ -1,8 +1,8 @@
 """Jira Cloud and Data Center: counts by JQL, issues with their status history, webhooks that say which ones changed.
 
 `connector` names the hooks; `models` is what teams write; `session` and `data_center` speak HTTP; `reading` makes
-records of issues, with what `knowledge` remembers of the site and the query that `scope` makes of a dataset; `webhooks`,
-`payloads`, `fields`, `jql` and `failures` are pure; `directory` serves `check` and `discover`.
+records of issues, with what `knowledge` remembers of the site and the query that `scope` makes of a dataset;
+`webhooks`, `payloads`, `fields`, `jql` and `failures` are pure; `directory` serves `check` and `discover`.
 """
 
 from connectors.jira.connector import JIRA

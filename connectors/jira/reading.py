@@ -2,13 +2,13 @@
 
 Pages of a search can only be asked for one after the other, but pages of bare ids are fifty times as long, and what is
 known by id can be read in any order. It is also read from Jira itself and not from the index of its search, which lags
-behind. At most `_IN_FLIGHT` batches exist at a time, whatever the dataset's size.
+behind. At most `_IN_FLIGHT` batches wait while one is made to records, whatever the dataset's size.
 """
 
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeGuard
@@ -39,7 +39,7 @@ DEEP_EVERY = timedelta(hours=1)
 
 _ID = re.compile(r"[0-9]{1,18}")
 _BATCH = 500
-_IN_FLIGHT = 6
+_IN_FLIGHT = 5
 
 
 class _Reader:
@@ -62,30 +62,25 @@ class _Reader:
             async for issues, histories in batches:
                 yield Page(await self.records(issues, histories))
 
-    async def pages(self, ids: AsyncIterator[Sequence[str]]) -> AsyncGenerator[Page, None]:
-        """The records of all these issues, in the order of their ids, several batches at a time."""
-        pending: deque[asyncio.Task[Page]] = deque()
-        waiting: list[str] = []
+    async def pages(self, ids: AsyncGenerator[list[str], None]) -> AsyncGenerator[Page, None]:
+        """The records of all these issues, in the order of their ids; while some are made others are on their way."""
+        pending: deque[asyncio.Task[tuple[list[Issue], Histories]]] = deque()
         try:
-            async for found in ids:
-                waiting.extend(found)
-                while len(waiting) >= _BATCH:
-                    pending.append(asyncio.create_task(self.page(waiting[:_BATCH])))
-                    del waiting[:_BATCH]
-                    while pending and (len(pending) >= _IN_FLIGHT or pending[0].done()):
-                        yield await pending.popleft()
-            if waiting:
-                pending.append(asyncio.create_task(self.page(waiting)))
+            async with aclosing(_in_batches(ids)) as batches:
+                async for batch in batches:
+                    pending.append(asyncio.create_task(self.session.with_histories(batch, self.knowledge.plan)))
+                    if len(pending) > _IN_FLIGHT or pending[0].done():
+                        yield await self._page(pending.popleft())
             while pending:
-                yield await pending.popleft()
+                yield await self._page(pending.popleft())
         finally:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-    async def page(self, ids: Sequence[str]) -> Page:
-        """The records of at most `_BATCH` issues; those that are not there are left out."""
-        issues, histories = await self.session.with_histories(ids, self.knowledge.plan)
+    async def _page(self, fetched: asyncio.Task[tuple[list[Issue], Histories]]) -> Page:
+        issues, histories = await fetched
+        await asyncio.sleep(0)  # requests that wait for a turn are sent first: making records takes a while
         return Page(await self.records(issues, histories))
 
     async def records(self, found: Sequence[Issue], histories: Histories) -> list[RecordChange]:
@@ -137,6 +132,18 @@ class _Reader:
             f"The status {name!r} has no category any more: {count} changes into it are in no category."
             for name, count in self.unmapped.most_common(20)
         ]
+
+
+async def _in_batches(ids: AsyncGenerator[list[str], None]) -> AsyncGenerator[list[str], None]:
+    waiting: list[str] = []
+    async with aclosing(ids):
+        async for found in ids:
+            waiting += found
+            while len(waiting) >= _BATCH:
+                yield waiting[:_BATCH]
+                del waiting[:_BATCH]
+    if waiting:
+        yield waiting
 
 
 async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
