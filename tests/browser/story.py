@@ -13,7 +13,13 @@ from typing import Any
 import httpx
 
 TOKEN = "let-me-in"
-ENVIRON = {"DESK_TOKEN": TOKEN, "KRSYNC_SECRETS_ALLOW": "*=*", "KRSYNC_OUTBOUND_ALLOW": "127.0.0.0/8"}
+ENVIRON = {
+    "DESK_TOKEN": TOKEN,
+    "WRONG_TOKEN": "not-this-one",
+    "JIRA_TOKEN": "fake-api-token",
+    "KRSYNC_SECRETS_ALLOW": "*=*",
+    "KRSYNC_OUTBOUND_ALLOW": "127.0.0.0/8",
+}
 LONG_TITLE = (
     "Every request of a colleague is answered by somebody who can help, within the same working day, "
     "in the language in which it was asked, whatever office they are in"

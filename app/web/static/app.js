@@ -83,11 +83,12 @@
 
   // What a fragment brought is marked once, where its words differ from what stood there.
   const words = (element) => [...element.querySelectorAll('.now, .value, .badge')].map((item) => item.textContent).join(' ')
-  document.addEventListener('htmx:beforeSwap', (event) => { event.detail.target.dataset.before = words(event.detail.target) })
-  document.addEventListener('htmx:afterSwap', (event) => {
-    const before = event.detail.target.dataset?.before
-    const now = event.detail.elt?.id ? document.getElementById(event.detail.elt.id) : null
-    if (now && before !== undefined && before !== words(now)) now.classList.add('moved')
+  const before = new Map()
+  document.addEventListener('htmx:beforeSwap', (event) => { before.set(event.detail.target.id, words(event.detail.target)) })
+  document.addEventListener('htmx:afterSettle', (event) => {
+    const now = document.getElementById(event.target.id)
+    if (now && before.has(now.id) && before.get(now.id) !== words(now)) now.classList.add('moved')
+    before.delete(event.target.id)
     dispatchEvent(new Event('krsync:draw'))
   })
 
@@ -105,10 +106,10 @@
 
   // --- small things -------------------------------------------------------------------------------------------------
 
-  for (const button of document.querySelectorAll('[data-copy]')) {
-    button.addEventListener('click', async () => {
-      await navigator.clipboard.writeText(button.dataset.copy)
-      button.textContent = 'Copied'
-    })
-  }
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest?.('[data-copy]')
+    if (!button) return
+    await navigator.clipboard.writeText(button.dataset.copy)
+    button.textContent = 'Copied'
+  })
 })()
