@@ -8,8 +8,8 @@ from app.services.build import build_revisions
 from app.services.context import Services
 from app.services.deliveries import BATCH, apply_pending
 
-_SMALLEST = 25
-_LONG_SECONDS = 0.1
+_SMALLEST = 100
+_LONG_SECONDS = 0.25
 
 
 async def apply_deliveries(context: dict[str, Any]) -> None:
