@@ -15,6 +15,7 @@ from app.cli import (
     checks,
     doctor,
     explaining,
+    importing,
     judging,
     reading,
     running,
@@ -46,6 +47,7 @@ def _options(
 
 running.add_to(app)
 team_files.add_to(app)
+importing.add_to(app)
 reading.add_to(app)
 explaining.add_to(app)
 trying.add_to(app)

@@ -1,0 +1,158 @@
+"""Days and cycles as people type them: `31.12.2026`, `Dec 31, 2026`, `Q4 2026`, `4. Quartal 2026`, `2026/H2`."""
+
+import re
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Literal
+
+from app.services.spreadsheet.words import MONTHS, folded
+
+DateOrder = Literal["dmy", "mdy"]
+
+_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]\d{2}:\d{2}.*)?")
+_NUMBERS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
+_QUARTER = re.compile(
+    r"(?:q|quarter|quartal|t|trim|trimestre)\s?([1-4])\b|\b([1-4])\s?(?:st|nd|rd|th)?\s?(?:q|quarter|quartal)\b"
+)
+_HALF = re.compile(r"(?:h|half|hj|halbjahr|semester)\s?([12])\b|\b([12])\s?(?:st|nd)?\s?(?:h|half|hj|halbjahr)\b")
+_YEAR = re.compile(r"\b(?:fy|gj)?\s?(20\d{2})\b")
+_SHORT_YEAR = re.compile(r"['’/ ](\d{2})$|\b(?:fy|gj)\s?(\d{2})\b")
+
+
+class DateError(ValueError):
+    """A text that is no day or cycle, or one that can be read in two ways; the message is for the user."""
+
+
+def date_order(texts: Iterable[str]) -> DateOrder | None:
+    """Whether a sheet writes the day before the month, by the days that can be read in one way only; None where they
+    say nothing, or both."""
+    found: set[DateOrder] = set()
+    for text in texts:
+        match = _NUMBERS.fullmatch(text.strip())
+        if match is None:
+            continue
+        first, second = int(match[1]), int(match[3])
+        if match[2] == "." or first > 12:
+            found.add("dmy")
+        elif second > 12:
+            found.add("mdy")
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def read_day(text: str, order: DateOrder | None) -> date:
+    """The day that a text names. Raises DateError."""
+    text = text.strip()
+    if match := _ISO.fullmatch(text):
+        return _day(int(match[1]), int(match[2]), int(match[3]))
+    if match := _NUMBERS.fullmatch(text):
+        first, second, year = int(match[1]), int(match[3]), _full_year(match[4])
+        if match[2] == "." or first > 12:
+            return _day(year, second, first)
+        if second > 12 or first == second:
+            return _day(year, first, second)
+        if order is None:
+            raise DateError("can be read in two ways: say --dates dmy or --dates mdy")
+        return _day(year, second, first) if order == "dmy" else _day(year, first, second)
+    words = folded(text).split()
+    months = [MONTHS[word] for word in words if word in MONTHS]
+    numbers = [int(re.sub(r"\D", "", word)) for word in words if re.fullmatch(r"\d{1,4}(?:st|nd|rd|th)?", word)]
+    days, years = [n for n in numbers if 1 <= n <= 31], [n for n in numbers if n >= 1900]
+    if len(months) == 1 and len(days) == 1 and len(years) == 1 and len(words) <= 4:
+        return _day(years[0], months[0], days[0])
+    raise DateError("is not a day such as 2026-12-31")
+
+
+def _day(year: int, month: int, day: int) -> date:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        raise DateError("is not a day of the calendar") from None
+
+
+def _full_year(text: str) -> int:
+    return int(text) if len(text) == 4 else 2000 + int(text)
+
+
+def read_cycle(text: str, year: int | None = None) -> str:
+    """The cycle that a text names, as the team file writes it: `2026-Q4`, `2026-H1`, `2026`, `2026-11`.
+
+    `year` is taken where the text has none. Raises DateError.
+    """
+    found = find_cycle(text, year)
+    if found is None:
+        raise DateError("is not a cycle such as 2026-Q4, 2026-H1, 2026 or 2026-11")
+    return found
+
+
+def find_cycle(text: str, year: int | None = None) -> str | None:
+    """The cycle that is named somewhere in a text, or None. Raises DateError where its year is missing."""
+    text = text.strip()
+    if re.fullmatch(r"20\d{2}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?", text):
+        return text
+    if match := re.fullmatch(r"(0?[1-9]|1[0-2])[/.-](20\d{2})|(20\d{2})[/.](0?[1-9]|1[0-2])", text):
+        return f"{match[2] or match[3]}-{int(match[1] or match[4]):02}"
+    plain = folded(re.sub(r"(?<=\d)(?=[A-Za-z])|(?<=20\d\d)(?=[QqHh])", " ", text))
+    quarter, half = _QUARTER.search(plain), _HALF.search(plain)
+    months = [MONTHS[word] for word in plain.split() if word in MONTHS]
+    named = _YEAR.search(plain)
+    short = None if named else _SHORT_YEAR.search(plain)
+    if named:
+        year = int(named[1])
+    elif short and (quarter or half or months or short[2]):
+        year = 2000 + int(short[1] or short[2])
+    part = None
+    if quarter:
+        part = f"Q{quarter[1] or quarter[2]}"
+    elif half:
+        part = f"H{half[1] or half[2]}"
+    elif months:
+        part = f"{months[0]:02}"
+    if part is None:
+        return str(year) if (named or (short and short[2])) and len(plain.split()) <= 2 else None
+    if year is None:
+        raise DateError("does not say its year: say --cycle 2026-Q4, or write the year")
+    if not quarter and not half and len(months) > 1:
+        return cycle_of(date(year, months[0], 1), _last_day(year, months[-1])) if months[0] <= months[-1] else None
+    return f"{year}-{part}"
+
+
+def _last_day(year: int, month: int) -> date:
+    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+def cycle_of(start: date, end: date) -> str | None:
+    """The calendar's quarter, half, year or month from the first day to the last, both included; None for other
+    spans."""
+    after = end + timedelta(days=1)
+    if start.day != 1 or after.day != 1:
+        return None
+    months = (after.year - start.year) * 12 + after.month - start.month
+    if months == 1:
+        return f"{start.year}-{start.month:02}"
+    if months == 3 and start.month % 3 == 1:
+        return f"{start.year}-Q{(start.month + 2) // 3}"
+    if months == 6 and start.month % 6 == 1:
+        return f"{start.year}-H{(start.month + 5) // 6}"
+    return str(start.year) if months == 12 and start.month == 1 else None
+
+
+def quarter_of(day: date) -> str:
+    """The calendar quarter that a day is in."""
+    return f"{day.year}-Q{(day.month + 2) // 3}"
+
+
+def span_of(cycle: str) -> tuple[date, date] | None:
+    """The first and the last day of a cycle by the calendar year; None for a cycle of one's own."""
+    match = re.fullmatch(r"(\d{4})(?:-(?:Q([1-4])|H([12])|(\d{2})))?", cycle)
+    if match is None:
+        return None
+    year = int(match[1])
+    if match[2]:
+        first, months = 3 * int(match[2]) - 2, 3
+    elif match[3]:
+        first, months = 6 * int(match[3]) - 5, 6
+    elif match[4]:
+        first, months = int(match[4]), 1
+    else:
+        first, months = 1, 12
+    return date(year, first, 1), _last_day(year, first + months - 1)

@@ -1,0 +1,133 @@
+"""Which row is an objective and which a key result, and what belongs to what."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from app.services.spreadsheet.cells import Cell, Remarks, Sheet, printable, quoted
+from app.services.spreadsheet.layout import Layout
+from app.services.spreadsheet.words import LEVELS, NOTHING, folded
+
+Level = Literal["objective", "key_result"]
+
+_MARK = r"(?:[:)]\s*|[.\-–—|]\s+)"
+_OBJECTIVE = re.compile(rf"^(?:objective|obj|goal|ziel|o)\s*[#.]?\s*\d*(?:\.\d+)*\s*{_MARK}|^O\s?\d+\s+", re.IGNORECASE)
+_KEY_RESULT = re.compile(
+    r"^(?:O\s?\d+[\s./-]*)?(?:(?:key[\s-]?result|kr|schl(?:ü|ue)sselergebnis)\s*[#.]?\s*\d*(?:\.\d+)*\s*"
+    rf"{_MARK}|KR\s?\d+(?:\.\d+)*\s+)",
+    re.IGNORECASE,
+)
+_BULLET = re.compile(r"^[-–—•*‣◦▪·]\s+")
+_OUTLINE = re.compile(r"^(\d+(?:\.\d+)*)[.)]?\s+(?=\D)")
+_TOTALS = frozenset({"total", "totals", "sum", "average", "summe", "gesamt", "durchschnitt", "mittelwert", "overall"})
+_MEASURES = ("range", "target", "baseline")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row with its title, and the title of the objective that it is or belongs to (as it is written; None: none came
+    before). `is_new`: the objective is named in this row."""
+
+    level: Level
+    row: int
+    title: str
+    objective: str | None
+    is_new: bool = False
+
+
+def read_lines(sheet: Sheet, layout: Layout, remarks: Remarks) -> Iterator[Line]:
+    """Every row below the headers that is an objective or a key result, from the top."""
+    in_one = "item" in layout.columns
+    headers = [cell.text for cell in sheet.rows[layout.header]]
+    objective: str | None = None
+    depth = 0
+    for row in range(layout.header + 1, len(sheet.rows)):
+        cells = sheet.rows[row]
+        if all(cell.is_blank for cell in cells) or [cell.text for cell in cells] == headers:
+            continue
+        if in_one:
+            cell = sheet.cell(row, layout.columns["item"])
+            if not _is_title(cell, row, layout.columns["item"], sheet, layout, remarks):
+                continue
+            level = _level(sheet, layout, row, cell, objective, depth)
+            title = _bare(cell.text)
+            if level == "objective":
+                objective, depth = title, cell.indent
+            yield Line(level, row, title, objective, level == "objective")
+            continue
+        first = sheet.cell(row, layout.columns["objective"])
+        second = sheet.cell(row, layout.columns["key_result"])
+        if first.fault is not None:
+            remarks.problem(row, layout.columns["objective"], first.fault)
+            objective = None
+            continue
+        is_new = not first.is_blank and not first.is_repeated
+        if is_new and folded(first.text) in _TOTALS:
+            continue
+        if not first.is_blank:
+            objective = _bare(first.text)
+        if second.is_repeated or (is_new and second.is_blank):
+            if is_new and objective is not None:
+                if _has_measure(sheet, layout, row):
+                    message = "there are values and no key result in this row"
+                    remarks.problem(row, layout.columns["key_result"], message)
+                yield Line("objective", row, objective, objective, True)
+            continue
+        if _is_title(second, row, layout.columns["key_result"], sheet, layout, remarks):
+            yield Line("key_result", row, _bare(second.text), objective, is_new)
+
+
+def _is_title(cell: Cell, row: int, column: int, sheet: Sheet, layout: Layout, remarks: Remarks) -> bool:
+    if cell.fault is not None:
+        remarks.problem(row, column, cell.fault)
+        return False
+    if cell.is_blank or not folded(cell.text):
+        if _has_measure(sheet, layout, row):
+            remarks.problem(row, column, "there are values and no title in this row")
+        return False
+    if folded(cell.text) in _TOTALS:
+        return False
+    if len(_bare(cell.text)) > 200:
+        remarks.problem(row, column, "a title has at most 200 characters")
+        return False
+    if not _bare(cell.text):
+        remarks.problem(row, column, f"{quoted(cell.text)} is no title")
+        return False
+    return True
+
+
+def _level(sheet: Sheet, layout: Layout, row: int, cell: Cell, objective: str | None, depth: int) -> Level:
+    said = folded(sheet.cell(row, layout.columns.get("type")).text)
+    kinds = {**LEVELS, **{f"{word}s": level for word, level in LEVELS.items()}}
+    if said in kinds:
+        return "objective" if kinds[said] == "objective" else "key_result"
+    number = sheet.cell(row, layout.columns.get("id")).text
+    for text in (cell.text, f"{number} {cell.text}"):
+        if _KEY_RESULT.match(text):
+            return "key_result"
+        if _OBJECTIVE.match(text):
+            return "objective"
+        if outline := _OUTLINE.match(text):
+            return "key_result" if "." in outline[1] else "objective"
+    if _BULLET.match(cell.text) or (objective is not None and cell.indent > depth):
+        return "key_result"
+    return "key_result" if _has_measure(sheet, layout, row) else "objective"
+
+
+def _has_measure(sheet: Sheet, layout: Layout, row: int) -> bool:
+    for role in _MEASURES:
+        cell = sheet.cell(row, layout.columns.get(role))
+        if not cell.is_repeated and not cell.is_blank and (cell.fault or folded(cell.text) not in NOTHING):
+            return True
+    return False
+
+
+def _bare(text: str) -> str:
+    """A title in one line, without its number and bullet."""
+    line = _BULLET.sub("", printable(text))
+    for pattern in (_KEY_RESULT, _OBJECTIVE, _OUTLINE):
+        shorter = pattern.sub("", line, count=1)
+        if shorter != line and shorter.strip():
+            return shorter.strip()
+    return line.strip()
