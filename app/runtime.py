@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.queue import Doorbell
 from app.services.context import Services
+from app.services.notify.mail import parse_smtp_url
 from app.services.secrets import Seal, SecretPolicy, SecretResolver
 from app.settings import Settings
 from app.store.database import Database
@@ -34,7 +35,7 @@ def utc_now() -> datetime:
 async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Runtime]:
     """Everything open for the length of the block. Redis may be away, then and later; so may the database.
 
-    Raises ValueError where KRSYNC_SECRETS_ALLOW or KRSYNC_OUTBOUND_ALLOW can not be read.
+    Raises ValueError where KRSYNC_SECRETS_ALLOW, KRSYNC_OUTBOUND_ALLOW or KRSYNC_SMTP_URL can not be read.
     """
     seal = Seal(settings.secret_key)
     resolver = SecretResolver(
@@ -59,6 +60,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = ut
                 secrets=resolver,
                 toolbox=lambda: toolbox(client, clock),
                 queue=queue,
+                mail=None if settings.smtp_url is None else parse_smtp_url(settings.smtp_url),
             ),
             seal=seal,
         )

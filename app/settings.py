@@ -20,6 +20,7 @@ VARIABLES: Mapping[str, str] = {
     "KRSYNC_SECRET_KEY_FILE": "a file that holds the same",
     "KRSYNC_OUTBOUND_ALLOW": "host names and CIDRs beyond the public internet that connectors may reach",
     "KRSYNC_SECRETS_ALLOW": "which environment variables and files each team may refer to as secrets",
+    "KRSYNC_SMTP_URL": "the mail server for notices: smtp://user:password@host:587?from=okr@acme.example",
     "KRSYNC_LOG": "json or console",
     "KRSYNC_DELIVERIES_KEEP_DAYS": "how long applied webhook deliveries are kept (400; 0: for ever)",
     "KRSYNC_DELIVERIES_KEEP_MB": "how much of them is kept, the newest (no limit)",
@@ -49,6 +50,7 @@ class Settings:
     redis_url: str = field(repr=False)
     secret_key: bytes = field(repr=False)
     outbound_allow: str = ""
+    smtp_url: str | None = field(default=None, repr=False)
     secrets_allow: str = ""
     log_format: LogFormat = "json"
     data_dir: Path | None = None
@@ -69,6 +71,7 @@ class Settings:
             secret_key=_secret_key(given, problems),
             outbound_allow=given.get("KRSYNC_OUTBOUND_ALLOW", ""),
             secrets_allow=given.get("KRSYNC_SECRETS_ALLOW", ""),
+            smtp_url=given.get("KRSYNC_SMTP_URL"),
             log_format=_log_format(given, problems),
             data_dir=Path(given["KRSYNC_DATA_DIR"]).absolute() if "KRSYNC_DATA_DIR" in given else None,
             host=given.get("KRSYNC_HOST", "127.0.0.1"),

@@ -13,6 +13,7 @@ from app.services.pull import claim_due
 from app.store.database import is_unavailable
 from workers.deliveries import drain
 from workers.housekeeping import keep_house
+from workers.notify import tell
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ class Errands:
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def tick(context: dict[str, Any]) -> None:
@@ -50,4 +52,5 @@ async def tick(context: dict[str, Any]) -> None:
             log.warning("tick.store_away", error=type(error).__name__)
             return
     # Beside the tick: what takes its time must hold up nothing that is due.
+    await tell(services, errands.telling)
     await keep_house(services, errands.keeping)

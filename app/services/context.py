@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.message import EmailMessage
 from typing import Protocol
 
 from app.store.database import Database
@@ -34,6 +35,15 @@ class Secrets(Protocol):
     ) -> str | None: ...
 
 
+class Mail(Protocol):
+    """The operator's mail server. `sender` is whom its mail comes from; `send` raises a ConnectorError."""
+
+    @property
+    def sender(self) -> str: ...
+
+    async def send(self, mail: EmailMessage) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The world, as use cases see it."""
@@ -44,3 +54,4 @@ class Services:
     secrets: Secrets
     toolbox: Callable[[], Toolbox]
     queue: Queue
+    mail: Mail | None = None

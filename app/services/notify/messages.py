@@ -1,0 +1,255 @@
+"""Notices in words: a subject, plain text, Slack's blocks. Pure: a stored payload in, text out.
+
+What is silent is said to be so, and its last value is never shown as if it were today's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain.notice import SILENT
+
+Block = dict[str, Any]
+
+WORDS = {
+    "not_started": "not started",
+    "on_track": "on track",
+    "behind": "behind",
+    "at_risk": "at risk",
+    "met": "met",
+    "missed": "missed",
+    "void": "void",
+    "unknown": "unknown",
+    "stale": "stale",
+    "no_data": "no data",
+    "error": "error",
+    "paused": "paused",
+    "dropped": "dropped",
+}
+#: A shape beside each word, so that no reader depends on a colour.
+_MARKS = {
+    "met": ":white_check_mark:",
+    "on_track": ":large_green_circle:",
+    "not_started": ":white_circle:",
+    "behind": ":large_yellow_circle:",
+    "at_risk": ":red_circle:",
+    "missed": ":x:",
+    "void": ":no_entry:",
+    "unknown": ":grey_question:",
+    "stale": ":hourglass:",
+    "no_data": ":grey_question:",
+    "error": ":warning:",
+    "paused": ":double_vertical_bar:",
+    "dropped": ":wastebasket:",
+}
+_MOST_LINES = 40
+_MOST_TEXT = 2_900  # Slack takes 3,000 characters in a section
+_MOST_SUBJECT = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notice in words. `lines` is the plain text; `blocks` is for Slack."""
+
+    subject: str
+    lines: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join((self.subject, "", *self.lines))
+
+
+def message(kind: str, payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
+    """The words of a notice."""
+    if kind == "key_result.changed":
+        return _changed(payload, zone)
+    return _digest(payload, zone) if kind == "team.digest" else _health_check(payload, zone)
+
+
+def one_line(text: object) -> str:
+    """Text as it may stand in a line: no line breaks and no control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def escaped(text: object) -> str:
+    """One line that Slack shows as it is: no mention, no link, no markup of its own.
+    https://api.slack.com/reference/surfaces/formatting#escaping"""
+    return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def section(text: str) -> Block:
+    """A block of Slack's markup, cut to what Slack takes."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _cut(text, _MOST_TEXT)}}
+
+
+def context(text: str) -> Block:
+    """A small line below."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _cut(text, _MOST_TEXT)}]}
+
+
+def moment(text: str | None, zone: ZoneInfo) -> str:
+    """A stored moment in the team's time."""
+    if text is None:
+        return "never"
+    at = datetime.fromisoformat(text)
+    return f"{(at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def mark(word: str) -> str:
+    """The shape of a headline in Slack."""
+    return _MARKS.get(word, ":grey_question:")
+
+
+def percent(share: object) -> str:
+    """A ratio as people read it."""
+    if isinstance(share, bool) or not isinstance(share, int | float | Decimal):
+        return "unknown"
+    return f"{share * 100:.0f} %"
+
+
+def standing_text(standing: Mapping[str, Any]) -> str:
+    """A standing in words: `at risk, guardrail hr/headcount broken`."""
+    broken = [f"guardrail {name} broken" for name in standing["broken"]]
+    return ", ".join([WORDS.get(standing["word"], standing["word"]), *broken])
+
+
+def facts_of(item: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
+    """What there is to say of a key result, in lines."""
+    word = item["headline"]["word"]
+    lines = []
+    if word in SILENT:
+        reason = one_line(item["freshness"]["reason"] or "nothing is known of why")
+        lines.append(f"The value can not be relied on: {reason}.")
+        if item["value"] is not None:
+            observed = moment(item["observed_at"], zone)
+            lines.append(f"Last value {_amount(item['value'], item['unit'])}, of {observed}; it may be another by now.")
+    else:
+        lines.append(f"{_amount(item['value'], item['unit'])} now; {_way(item)}.")
+        if item["progress"] is not None:
+            expected = item["expected_progress"]
+            beside = "" if expected is None else f", {percent(expected)} expected by now"
+            lines.append(f"Progress {percent(item['progress'])}{beside}.")
+        if item["reason"]:
+            lines.append(f"Why: {one_line(item['reason'])}.")
+    lines += [
+        f"Guardrail {broken['metric']} must be {broken['must']}, is {broken['value']}."
+        for broken in item["guardrails_broken"]
+    ]
+    if item["lifecycle_reason"]:
+        stage = WORDS.get(item["lifecycle"], item["lifecycle"]).capitalize()
+        lines.append(f"{stage}: {one_line(item['lifecycle_reason'])}")
+    if item["owner"]:
+        lines.append(f"Owner: {one_line(item['owner'])}.")
+    return lines
+
+
+def _way(item: Mapping[str, Any]) -> str:
+    rule = item["target_rule"]
+    if "maintain" in rule:
+        return f"to hold {rule['maintain']}"
+    return f"from {_plain(item['baseline'])} to {_plain(item['target'])}"
+
+
+def _changed(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
+    item, after = payload["key_result"], payload["after"]
+    title = one_line(item["title"])
+    subject = f"{title}: {standing_text(payload['before'])} → {standing_text(after)}"
+    if payload["direction"] == "resolved":
+        subject = f"Resolved: {subject}"
+    lines = [f"{item['id']}, since {moment(payload['since'], zone)}.", *facts_of(item, zone)]
+    closing = f"As of {moment(payload['as_of'], zone)}."
+    link = item["source"]["link"]
+    blocks = [
+        section(f"{mark(after['word'])} *{escaped(subject)}*\n" + "\n".join(escaped(line) for line in lines)),
+        context(escaped(closing) + (f"  <{_href(link)}|Open the source>" if _is_link(link) else "")),
+    ]
+    lines = [*lines, closing, *([link] if _is_link(link) else [])]
+    return Message(_cut(subject, _MOST_SUBJECT), tuple(lines), tuple(blocks))
+
+
+def _digest(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
+    counts = ", ".join(f"{count} {WORDS.get(word, word)}" for word, count in sorted(payload["counts"].items()))
+    subject = f"{one_line(payload['title'])}, the week's key results: {counts}"
+    lines, marked = [], []
+    objective = None
+    for item in payload["key_results"][:_MOST_LINES]:
+        if item["objective"] != objective:
+            objective = item["objective"]
+            heading = one_line(item["objective_title"])
+            lines.append(f"{heading}")
+            marked.append(f"*{escaped(heading)}*")
+        line = _digest_line(item)
+        lines.append(f"  {line}")
+        marked.append(f"{mark(item['headline']['word'])} {escaped(line)}")
+    left = len(payload["key_results"]) - _MOST_LINES
+    closing = f"As of {moment(payload['as_of'], zone)}." + (f" {left} more are not shown." if left > 0 else "")
+    blocks = [{"type": "header", "text": {"type": "plain_text", "text": _cut(one_line(payload["title"]), 140)}}]
+    blocks += [section("\n".join(marked[start : start + 10])) for start in range(0, len(marked), 10)]
+    return Message(_cut(subject, _MOST_SUBJECT), (*lines, closing), (*blocks, context(escaped(closing))))
+
+
+def _digest_line(item: Mapping[str, Any]) -> str:
+    word, then = item["headline"]["word"], item["week_ago"]
+    shown = f"{one_line(item['title'])}: {WORDS.get(word, word)}"
+    if word in SILENT:
+        return shown + (f" ({one_line(item['freshness']['reason'])})" if item["freshness"]["reason"] else "")
+    shown += f", {_amount(item['value'], item['unit'])}"
+    if item["progress"] is not None:
+        shown += f", {percent(item['progress'])}"
+        if then is not None and then["word"] not in SILENT and then["progress"] is not None:
+            points = (item["progress"] - then["progress"]) * 100
+            shown += f" ({points:+.0f} points since last week)"
+    if then is not None and then["word"] != word:
+        shown += f", was {WORDS.get(then['word'], then['word'])}"
+    return shown
+
+
+def _health_check(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
+    proposals = payload["proposals"]
+    words = {"keep": "keep", "re_scope": "re-scope", "drop": "drop"}
+    counts = ", ".join(f"{words[key]} {proposals.get(key, 0)}" for key in words)
+    subject = f"{payload['team']} {payload['cycle']}, health check: {counts}"
+    lines = []
+    for item in payload["key_results"][:_MOST_LINES]:
+        is_fresh = item["freshness"]["level"] == "fresh"
+        stands = item["status"] if is_fresh else item["freshness"]["level"]
+        proposal = words.get(item["proposal"], item["proposal"])
+        stands = WORDS.get(stands, stands)
+        lines.append(f"{one_line(item['title'])} ({stands}): {proposal}; {one_line(item['reason'])}")
+    lines += [f"{finding['subject']}: {one_line(finding['message'])}" for finding in payload["findings"][:10]]
+    closing = f"{percent(payload['elapsed'])} of the cycle passed, as of {moment(payload['as_of'], zone)}."
+    blocks = [section(f"*{escaped(subject)}*")]
+    blocks += [section("\n".join(map(escaped, lines[start : start + 10]))) for start in range(0, len(lines), 10)]
+    return Message(_cut(subject, _MOST_SUBJECT), (*lines, closing), (*blocks, context(escaped(closing))))
+
+
+def _amount(value: object, unit: str) -> str:
+    return "no value" if value is None else f"{_plain(value)} {unit.replace('_', ' ')}"
+
+
+def _plain(value: object) -> str:
+    """A stored decimal with as many digits as a reader wants: those beyond the fourth after the point are cut off by
+    rounding, and none is added."""
+    if value is None:
+        return "unknown"
+    exact = Decimal(str(value))
+    exponent = exact.as_tuple().exponent
+    shown = round(exact, 4) if isinstance(exponent, int) and exponent < -4 else exact
+    text = format(shown, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _is_link(link: object) -> bool:
+    return isinstance(link, str) and link.startswith(("https://", "http://")) and link.isprintable() and " " not in link
+
+
+def _href(link: str) -> str:
+    return link.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
