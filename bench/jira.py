@@ -1,8 +1,8 @@
-"""Reading Jira: our connector, the `jira` package, `tap-jira` and a raw sequential read, from one fake site.
+"""Reading Jira: our connector, the `jira` package and a raw sequential read, from one fake site.
 
 Each reader is a process of its own; they take turns. The raw read takes every page with every field, one after the
-other, and parses nothing. `tap-jira` needs a venv of its own (its pins are old): give its program with `--tap`. The
-package and the tap emit every field, ours what a dataset holds. Peak memory is over what the process holds idle.
+other, and parses nothing. The package emits every field, ours what a dataset holds. Peak memory is over what the
+process holds idle. `tap-jira` is not among them: it speaks to nothing but https.
 """
 
 import argparse
@@ -13,19 +13,17 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from bench.report import machine, table
 
 NAME = "jira"
-HELP = "reading Jira, against the jira package, tap-jira and a raw sequential read"
+HELP = "reading Jira, against the jira package and a raw sequential read"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +31,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.1], metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of the fast readers (5)")
     parser.add_argument("--package", action="store_true", help="the jira package too, once, at 10,000 issues")
-    parser.add_argument("--tap", type=Path, metavar="PROGRAM", help="tap-jira, once, at 10,000 issues")
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -56,8 +53,6 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
                     found[name].append(measured)
         if issues == 10_000 and arguments.package and not latency:
             found["jira package"].append(_read("jira package", url))
-        if issues == 10_000 and arguments.tap is not None and not latency:
-            found["tap-jira"].append(_tap(arguments.tap, url))
     raw = found["raw"]
     rows = []
     for name, runs in found.items():
@@ -105,44 +100,12 @@ def _site(issues: int, latency: float) -> Iterator[str]:
 def _read(name: str, url: str) -> dict[str, Any]:
     _stats(url)
     began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.jira_readers", name, url], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "bench.jira_readers", name, url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name}: {done.stderr[-800:]}")
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured | {"process": time.perf_counter() - began} | _stats(url)
-
-
-def _tap(program: Path, url: str) -> dict[str, Any]:
-    config = {
-        "start_date": "2020-01-01T00:00:00Z",
-        "username": "bot@acme.example",
-        "password": "token",
-        "base_url": url,
-        "user_agent": "bench",
-    }
-    schema: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
-    selected = [{"breadcrumb": [], "metadata": {"selected": True, "table-key-properties": ["id"]}}]
-    streams = [
-        {"stream": name, "tap_stream_id": name, "schema": schema, "metadata": selected, "key_properties": ["id"]}
-        for name in ("issues", "changelogs")
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(config))
-        (Path(folder) / "catalog.json").write_text(json.dumps({"streams": streams}))
-        _stats(url)
-        began, before = time.perf_counter(), os.times()
-        done = subprocess.run(
-            [program, "--config", f"{folder}/config.json", "--catalog", f"{folder}/catalog.json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        wall, after = time.perf_counter() - began, os.times()
-    count = sum('"type": "RECORD"' in line and '"stream": "issues"' in line for line in done.stdout.splitlines())
-    if done.returncode or not count:
-        raise RuntimeError(f"tap-jira read {count} issues: {done.stderr[-800:]}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"issues": count, "wall": wall, "process": wall, "cpu": cpu, "memory": 0.0} | _stats(url)
 
 
 def _stats(url: str) -> dict[str, Any]:
