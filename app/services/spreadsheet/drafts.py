@@ -25,6 +25,8 @@ from app.services.spreadsheet.numbers import NumberError, read_quantity
 from app.services.spreadsheet.words import FOCUS, KINDS, NOTHING, folded
 
 _LONGEST = 200
+#: What YAML, of any version, does not take for text.
+_YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ class Drafter:
         named = own.cycle or head.cycle or self.layout.cycle or self.cycle
         if named is not None:
             return named
-        if "cycle" in self.layout.columns and self._has_problem(line.row, "cycle"):
+        if any(self._has_problem(line.row, role) for role in ("cycle", "starts", "ends")):
             return None
         start, end = head.start or own.start, head.end or own.end
         if start and end:
@@ -214,7 +216,9 @@ class Drafter:
 
     def _has_problem(self, row: int, role: str) -> bool:
         place = (row, self.layout.columns.get(role))
-        return any((one.row, one.column) == place and one.severity == "problem" for one in self.remarks.found.values())
+        return place[1] is not None and any(
+            (one.row, one.column) == place and one.severity == "problem" for one in self.remarks.found.values()
+        )
 
     def _due(self, line: Line, span: _Span, cycle: str | tuple[date, date]) -> date | None:
         bounds = cycle if isinstance(cycle, tuple) else span_of(cycle)
@@ -285,4 +289,4 @@ def slug(text: str, longest: int = 40) -> str:
         if name and len(name) + len(word) + 1 > longest:
             break
         name = f"{name}_{word}" if name else word[:longest]
-    return name
+    return f"{name}_" if name in _YAML_WORDS else name

@@ -21,6 +21,7 @@ _KEY_RESULT = re.compile(
 _BULLET = re.compile(r"^[-–—•*‣◦▪·]\s+")
 _OUTLINE = re.compile(r"^(\d+(?:\.\d+)*)[.)]?\s+(?=\D)")
 _TOTALS = frozenset({"total", "totals", "sum", "average", "summe", "gesamt", "durchschnitt", "mittelwert", "overall"})
+_LONGEST = 200
 _MEASURES = ("range", "target", "baseline")
 
 
@@ -58,12 +59,13 @@ def read_lines(sheet: Sheet, layout: Layout, remarks: Remarks) -> Iterator[Line]
             continue
         first = sheet.cell(row, layout.columns["objective"])
         second = sheet.cell(row, layout.columns["key_result"])
-        if first.fault is not None:
-            remarks.problem(row, layout.columns["objective"], first.fault)
-            objective = None
-            continue
         is_new = not first.is_blank and not first.is_repeated
         if is_new and folded(first.text) in _TOTALS:
+            continue
+        objection = _objection(first) if is_new else None
+        if objection is not None:
+            remarks.problem(row, layout.columns["objective"], objection)
+            objective = None
             continue
         if not first.is_blank:
             objective = _bare(first.text)
@@ -79,22 +81,26 @@ def read_lines(sheet: Sheet, layout: Layout, remarks: Remarks) -> Iterator[Line]
 
 
 def _is_title(cell: Cell, row: int, column: int, sheet: Sheet, layout: Layout, remarks: Remarks) -> bool:
-    if cell.fault is not None:
-        remarks.problem(row, column, cell.fault)
-        return False
-    if cell.is_blank or not folded(cell.text):
+    """Whether a cell is a key result's title; where it is not and should be, that is said."""
+    if cell.is_blank:
         if _has_measure(sheet, layout, row):
             remarks.problem(row, column, "there are values and no title in this row")
         return False
-    if folded(cell.text) in _TOTALS:
+    if cell.fault is None and folded(cell.text) in _TOTALS:
         return False
-    if len(_bare(cell.text)) > 200:
-        remarks.problem(row, column, "a title has at most 200 characters")
-        return False
-    if not _bare(cell.text):
-        remarks.problem(row, column, f"{quoted(cell.text)} is no title")
-        return False
-    return True
+    objection = _objection(cell)
+    if objection is not None:
+        remarks.problem(row, column, objection)
+    return objection is None
+
+
+def _objection(cell: Cell) -> str | None:
+    if cell.fault is not None:
+        return cell.fault
+    title = _bare(cell.text)
+    if not folded(title):
+        return f"{quoted(cell.text)} is no title"
+    return f"a title has at most {_LONGEST} characters" if len(title) > _LONGEST else None
 
 
 def _level(sheet: Sheet, layout: Layout, row: int, cell: Cell, objective: str | None, depth: int) -> Level:

@@ -13,7 +13,7 @@ from app.services.spreadsheet.words import DOWN, UP, known_unit, says, unit_of
 
 DecimalMark = Literal[".", ","]
 
-_SPACES = "  \u2009\u202f"
+_SPACES = " \u00a0\u2009\u202f"
 _DIGITS = rf"(?:\d{{1,3}}(?:[{_SPACES}'’.,]\d{{3}})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|[.,]\d+)(?![\d])"
 _CURRENCY = r"US\$|[€$£]|EUR|USD|GBP|CHF"
 _SCALES = {
