@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.browser import install_chromium
 from app.cli.output import CALL_IS_WRONG, CommandError, say
 
 _CLONE = Path(__file__).resolve().parents[2]
@@ -33,18 +34,36 @@ def add_to(app: typer.Typer) -> None:
 def check(
     context: typer.Context,
     is_long: Annotated[bool, typer.Option("--long", help="Also the slow runs: faults and soaks.")] = False,
+    is_browser: Annotated[
+        bool,
+        typer.Option("--browser", help="Only the journeys in a real browser; installs Debian's chromium where it may."),
+    ] = False,
 ) -> None:
-    """Check a clone: format, lint, types, import contracts, then every test. More arguments go to pytest."""
+    """Check a clone: format, lint, types, import contracts, then every test. More arguments go to pytest.
+
+    The journeys in a real browser are among the tests where there is a chromium; in CI it is installed where that needs
+    no question.
+    """
     if not (_CLONE / "tests").is_dir():
         raise CommandError(
             "the tests are in a clone of the repository only; this is an installed krsync.", CALL_IS_WRONG
         )
     environment = _environment()
+    if is_browser or os.environ.get("CI"):
+        lacking = install_chromium()
+        if lacking is not None:
+            say(f"browser  skipped: {lacking}")
+    if is_browser:
+        raise typer.Exit(_pytest([*context.args, "tests/browser"], environment))
     failed = [name for name, command in CHECKS if not _passes(name, command, environment)]
     arguments = [*(["--long"] if is_long else []), *context.args]
-    tests = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=_CLONE, env=environment, check=False)
-    if failed or tests.returncode != 0:
+    if _pytest(arguments, environment) != 0 or failed:
         raise typer.Exit(1)
+
+
+def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=_CLONE, env=environment, check=False).returncode
 
 
 def _environment() -> dict[str, str]:

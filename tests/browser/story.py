@@ -292,7 +292,7 @@ class Story:
         self.values("company/margin", [(20, "13.1"), (1, "12.2")])
         self.values("platform/latency", [(40, "470"), (20, "420"), (1, "390")])
         for number in range(1, 31):
-            self.values(f"platform/service_{number:02}", [(20, str(90 + number % 7)), (1, str(91 + number % 9))])
+            self.values(f"platform/service_{number:02}", [(1, str(91 + number % 9))])
         self.values("people/leavers", [(1, "6")])
 
     def _tickets(self) -> None:

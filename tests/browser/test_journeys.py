@@ -242,7 +242,7 @@ async def test_a_connection_breaks_and_is_mended(desk: Visit, story: Story, serv
         await page.get_by_label("Team file").fill(text.replace("WRONG_TOKEN", "JIRA_TOKEN"))
         assert await page.get_by_role("button", name="Apply").count() == 0
         await page.get_by_role("button", name="Plan").click()
-        await expect(page.get_by_role("status")).to_contain_text("This is what an apply would do")
+        await expect(page.locator("main").get_by_role("status")).to_contain_text("This is what an apply would do")
         await page.get_by_role("button", name="Apply").click()
         await expect(page.get_by_role("status").filter(has_text="Applied")).to_be_visible()
         page = await desk.go("/connections/tracker/jira")

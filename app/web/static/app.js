@@ -33,23 +33,40 @@
     }
   }
   const refreshGraph = atMostEvery(3000, () => refresh('[data-live-any]'))
-  const refreshSums = atMostEvery(3000, async () => {
-    const list = document.querySelector('[data-list]')
-    if (!list) return
-    const answer = await fetch(list.dataset.list, { headers: { 'HX-Request': 'true' }, credentials: 'same-origin' })
-    if (!answer.ok) return
+  // What a person would call the news of a part: not its ages.
+  const words = (element) => [...element.querySelectorAll('.now, .value, .badge')].map((item) => item.textContent).join(' ')
+
+  // The whole page once more: what reads otherwise by now takes the place of what stands here.
+  const text = (element) => {
+    const copy = element.cloneNode(true)
+    for (const moving of copy.querySelectorAll('script, [data-since]')) moving.remove()
+    return copy.textContent.replace(/\s+/g, ' ')
+  }
+  const put = (old, fresh) => {
+    const focus = old.contains(document.activeElement) ? document.activeElement.id : ''
+    const had = words(old)
+    old.replaceWith(fresh)
+    htmx.process(fresh)
+    if (focus) document.getElementById(focus)?.focus()
+    if (had !== words(fresh)) fresh.classList.add('moved')
+  }
+  const sync = async (selector) => {
+    if (!document.querySelector(`${EVERYTHING}, [data-sum]`)) return
+    const answer = await fetch(location.pathname + location.search, { credentials: 'same-origin' }).catch(() => null)
+    if (!answer?.ok) return
+    if (answer.redirected) return void location.assign(answer.url) // whoever was signed in is not any more
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html')
     const rows = (tree) => [...tree.querySelectorAll('.kr')].map((row) => row.id).join(' ')
-    if (rows(fresh) !== rows(document)) {
-      const other = document.adoptNode(fresh.getElementById(list.id))
-      list.replaceWith(other)
-      htmx.process(other)
+    const list = document.getElementById('list')
+    if (list && rows(fresh) !== rows(document)) put(list, fresh.getElementById('list'))
+    for (const element of fresh.querySelectorAll(selector)) {
+      const old = element.id ? document.getElementById(element.id) : null
+      if (old && text(old) !== text(element)) put(old, element)
     }
-    for (const sum of fresh.querySelectorAll('[data-sum]')) {
-      const old = document.getElementById(sum.id)
-      if (old && !old.contains(document.activeElement)) old.replaceWith(document.adoptNode(sum))
-    }
-  })
+    dispatchEvent(new Event('krsync:draw'))
+  }
+  const refreshSums = atMostEvery(3000, () => sync('[data-sum]'))
+  const all = () => sync(`${EVERYTHING}, [data-sum]`)
   const listen = () => {
     clearTimeout(retry)
     source?.close()
@@ -60,29 +77,29 @@
       // The browser tries again by itself, but not after an answer that is no stream.
       if (source.readyState === EventSource.CLOSED) retry = setTimeout(() => { listen(); all() }, 5000)
     })
+    // What happened between the page and the stream, or while there was none; a resumed one tells what was missed.
+    source.addEventListener('ready', all)
     source.addEventListener('key_result', (event) => {
       refresh(`[data-live="${CSS.escape(JSON.parse(event.data).id)}"]`)
       refreshGraph()
       refreshSums()
     })
     source.addEventListener('connection', () => refresh('[data-live-connections]'))
-    source.addEventListener('reset', () => all())
+    source.addEventListener('reset', all)
   }
-  const all = () => { refresh(EVERYTHING); refreshSums() }
   const leave = () => { clearTimeout(retry); source?.close(); source = null }
   if (live) {
     listen()
     addEventListener('pagehide', leave)
-    addEventListener('pageshow', (event) => { if (event.persisted) { listen(); all() } })
+    addEventListener('pageshow', (event) => { if (event.persisted) listen() })
     // A browser opens few connections to one host: a tab that nobody sees gives its own back.
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) leave()
-      else if (!source) { listen(); all() }
+      else if (!source) listen()
     })
   }
 
   // What a fragment brought is marked once, where its words differ from what stood there.
-  const words = (element) => [...element.querySelectorAll('.now, .value, .badge')].map((item) => item.textContent).join(' ')
   const before = new Map()
   document.addEventListener('htmx:beforeSwap', (event) => { before.set(event.detail.target.id, words(event.detail.target)) })
   document.addEventListener('htmx:afterSettle', (event) => {
