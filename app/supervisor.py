@@ -53,6 +53,8 @@ class Steps:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     # -P: a folder named `app` where the user happens to stand must not be taken for ours.
     command: Sequence[str] = (sys.executable, "-P", "-m", "app.cli")  # `serve` and `worker` are added to it
+    #: A command that is run beside them once the API is ready; one that ends by itself is left alone.
+    companion: Sequence[str] = ()
 
 
 async def up(options: UpOptions, steps: Steps) -> None:
@@ -119,6 +121,11 @@ async def _run_children(
                 raise UpError("The API ended before it was ready; what it said is above.")
             ready.result()
             steps.say(_welcome(url, token_file))
+            if steps.companion:
+                companion = Child(
+                    "companion", [*steps.command, *steps.companion], environment, (), steps.say, is_healed=False
+                )
+                running.append(asyncio.create_task(companion.run(ending)))
             await _first_of(stopped, watching, *running)
         steps.say("Stopping")
     finally:
@@ -159,7 +166,7 @@ async def _keep_alive(valkey: EmbeddedValkey, ending: asyncio.Event, say: Callab
 
 
 class Child:
-    """One of our own processes, started again with a growing pause whenever it ends.
+    """One of our own processes, started again with a growing pause whenever it ends (unless it is not to be healed).
 
     `has_ended` is done once it has ended by itself for the first time.
     """
@@ -171,8 +178,11 @@ class Child:
         environment: Mapping[str, str],
         descriptors: tuple[int, ...],
         say: Callable[[str], None],
+        *,
+        is_healed: bool = True,
     ) -> None:
         self._name = name
+        self._is_healed = is_healed
         self._command = tied_to_us(command, signal.SIGKILL)
         self._environment = dict(environment)
         self._descriptors = descriptors
@@ -200,6 +210,8 @@ class Child:
                 break
             if not self.has_ended.done():
                 self.has_ended.set_result(None)
+            if not self._is_healed:
+                break
             backoff = _FIRST_BACKOFF if loop.time() - started > _STABLE_AFTER else min(backoff * 2, _LONGEST_BACKOFF)
             self._say(f"The {self._name} ended ({_reason(ended.result())}); starting it again")
             await asyncio.wait({told}, timeout=backoff)

@@ -13,6 +13,7 @@ import typer
 from app.cli import (
     backfill,
     checks,
+    demo,
     doctor,
     explaining,
     importing,
@@ -55,6 +56,7 @@ judging.add_to(app)
 backfill.add_to(app)
 app.add_typer(templates.app, name="template", help="Ready-made key results to start from.")
 app.add_typer(tokens.app, name="token", help="Create, list and revoke API tokens.")
+app.add_typer(demo.app, name="demo", help="The example organisation of `up --demo`.")
 doctor.add_to(app)
 checks.add_to(app)
 

@@ -27,6 +27,11 @@ def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
     return Path(base) / "krsync"
 
 
+def demo_data_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the example of `up --demo` is kept, apart from everything else."""
+    return default_data_dir(environ) / "demo"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where client commands go. The token stays out of the repr."""
@@ -42,6 +47,8 @@ def find_target(environ: Mapping[str, str] | None = None) -> Target:
     """KRSYNC_URL and KRSYNC_TOKEN, or the local `krsync up`. Its token is sent to itself only, never to another URL."""
     environ = os.environ if environ is None else environ
     data_dir = default_data_dir(environ)
+    if not (data_dir / URL_FILE).exists() and (demo_data_dir(environ) / URL_FILE).exists():
+        data_dir = demo_data_dir(environ)
     local = _read(data_dir / URL_FILE)
     url = environ.get("KRSYNC_URL", "").strip().rstrip("/") or local
     if not url:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.client import default_data_dir
+from app.cli.client import default_data_dir, demo_data_dir
 from app.cli.output import CALL_IS_WRONG, INPUT_IS_WRONG, CommandError, complain, say
 from app.settings import Settings, SettingsError, database_url
 from app.supervisor import Steps, UpError, UpOptions
@@ -29,6 +29,9 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     data: Annotated[Path | None, typer.Option(help="Folder for everything that is kept.", show_default=False)] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="With a year of an example organisation, kept apart; it goes on live.")
+    ] = False,
 ) -> None:
     """Run everything in one go: Valkey, database, API and worker. Ctrl-C stops all of it."""
     from app.embedded.lock import DataDirectoryInUseError
@@ -36,8 +39,15 @@ def up(
     from app.store.migrate import upgrade
 
     os.umask(0o077)  # whatever folder was given: the database is for its owner
-    options = UpOptions(data_dir=data or default_data_dir(), host=host, port=port)
     steps = Steps(migrate=upgrade, ensure_admin_token=_ensure_admin_token, say=_progress)
+    if demo:
+        from app.cli.demo import prepared
+
+        directory = data or demo_data_dir()
+        steps = prepared(steps, directory)
+    else:
+        directory = data or default_data_dir()
+    options = UpOptions(data_dir=directory, host=host, port=port)
     try:
         asyncio.run(run_up(options, steps))
     except SettingsError as error:

@@ -40,6 +40,9 @@ async def eventually(what: str, look: Callable[[], Awaitable[_Found]], *, tries:
 class RunningKrsync:
     """One `up` at a time on a data directory. What it says goes to `log`, a file that grows from start to start."""
 
+    #: What `up` is given beside its port.
+    arguments: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, **environ: str) -> None:
         self.data = folder / "data"
         self.log = folder / "up.log"
@@ -52,7 +55,7 @@ class RunningKrsync:
         before = len(self.said())
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *KRSYNC, "up", "--port", "0", cwd=ROOT, env=self.environ, stdout=log, stderr=log
+                *KRSYNC, "up", "--port", "0", *self.arguments, cwd=ROOT, env=self.environ, stdout=log, stderr=log
             )
 
         async def is_ready() -> bool:
