@@ -85,7 +85,7 @@ def _dataset(context: Context, name: str, raw: JsonValue, path: Path) -> Dataset
 
 def _full(context: Context, spec: DatasetSpec, connector: Connector, path: Path) -> DatasetSpec:
     """The dataset with its preset's rules written out, where there is such a preset."""
-    if spec.preset is None or connector.parse is None:
+    if spec.preset is None or connector.parse is None or connector.read is not None:
         return spec
     if spec.preset not in connector.presets:
         suggestion = context.problems.suggest(spec.preset, sorted(connector.presets))
