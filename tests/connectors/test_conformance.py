@@ -14,7 +14,6 @@ from connectors.contract import Connector, InboundDelivery
 from connectors.jira import JIRA
 from connectors.testing import ConformanceCase, ConnectorConformance, Site
 from connectors.testing.pull import PullConformance
-from connectors.testing.push import PushConformance
 from connectors.webhook import WEBHOOK
 from tests.fakes.hostile import HARMLESS, HOSTILE
 from tests.fakes.jira_cloud import EMAIL, JiraCloudFake
@@ -117,11 +116,28 @@ def jira_site() -> Site:
     return httpx.ASGITransport(fake).handle_async_request
 
 
+JIRA_HOOK = "jira-hook-secret-8c1d"
+JIRA_BODY = b'{"webhookEvent": "jira:issue_updated", "issue": {"id": "10040", "key": "TES-41"}}'
+
+
+def jira_delivery(body: bytes = JIRA_BODY, secret: str = JIRA_HOOK) -> InboundDelivery:
+    digest = hmac.new(secret.encode(), JIRA_BODY, hashlib.sha256).hexdigest()
+    proof = ("x-hub-signature", f"sha256={digest}")
+    return InboundDelivery((proof, ("x-atlassian-webhook-identifier", "f1a2-77")), body, NOW)
+
+
 class TestJira(ConnectorConformance):
     case = ConformanceCase(
         connector=JIRA,
-        config={"url": "https://acme.atlassian.net", "email": EMAIL, "token": {"env": "JIRA_TOKEN"}},
-        secrets={"JIRA_TOKEN": TOKEN},
+        config={
+            "url": "https://acme.atlassian.net",
+            "email": EMAIL,
+            "token": {"env": "JIRA_TOKEN"},
+            "webhook_secret": {"env": "JIRA_HOOK"},
+        },
+        secrets={"JIRA_TOKEN": TOKEN, "JIRA_HOOK": JIRA_HOOK},
+        accepted=[jira_delivery()],
+        refused=[jira_delivery(JIRA_BODY + b" "), jira_delivery(secret="another")],
         site=jira_site,
         query={"jql": "project = ERP"},
         dataset={"jql": "project = ERP"},
@@ -182,7 +198,7 @@ def test_the_checks_of_a_side_that_is_not_there_are_left_out() -> None:
         return {name for name in dir(suite) if name.startswith("test_") and callable(getattr(suite, name))}
 
     both = names(ConnectorConformance)
-    assert names(TestJira) == both - names(PushConformance)
+    assert names(TestJira) == both
     assert names(TestBearerToken) == both - names(PullConformance)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -365,7 +366,7 @@ async def test_an_empty_page_with_a_token_is_not_the_end_and_not_for_ever(connec
 
 async def test_a_burst_is_waited_for_and_the_read_goes_on(connect: Connect) -> None:
     fake = small_site(600)
-    burst = {"ratelimit_reason": "jira-burst-based", "retry_after": "0"}
+    burst: dict[str, Any] = {"ratelimit_reason": "jira-burst-based", "retry_after": "0"}
     fake.faults = [jira_faults.status(FETCH, 429, times=5, **burst), jira_faults.status(CHANGELOGS, 429, **burst)]
     found, _ = await _read(await connect(fake), ERP)
     assert len(found) == 600
