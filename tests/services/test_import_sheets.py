@@ -182,6 +182,14 @@ Faster,,,
 Cheaper,,,
   Cost,10,8,EUR
 """,
+    "lists": """\
+OKR;Baseline;Target;Unit
+1. Faster;;;
+1.1. Lead time;15;5;days
+1.2) Wait;4;1;days
+2. Cheaper;;;
+1. Cost;10;8;EUR
+""",
     "bullets": """\
 Goals,From,To,Unit
 Faster,,,
@@ -437,6 +445,29 @@ def test_a_number_that_can_be_read_in_two_ways_is_not_guessed_in_silence() -> No
     assert any("read as 1.234; --decimal" in line for line in noted)
     text = 'Objective,Key Result,Baseline,Target\nFaster,Orders,{},{}\n,Weight,2.5,"3,5"\n'
     assert "say --decimal" in read("1.234", "9")[1][0]
+
+
+@pytest.mark.parametrize(("title", "unit"), [("Revenue (USD)", "USD"), ("Lead time [days]", "days"), ("NPS", "score")])
+def test_the_title_can_say_the_unit(title: str, unit: str) -> None:
+    (metric,) = tree(row(title=title))["metrics"].values()
+    assert metric["unit"] == unit
+
+
+def test_a_delimiter_within_cells_is_none() -> None:
+    text = "Objective,Key Result,Baseline,Target\n" + ",a;b;c;d;e,1,2\n" * 5
+    assert len(key_results(imported(text.replace("\n,", "\nFaster,", 1), cycle="2026-Q4"))) == 5
+
+
+def test_a_count_at_the_beginning_of_a_title_stays() -> None:
+    (one,) = key_results(row("0", "2", "offices", title="2 new offices opened")).values()
+    assert one["title"] == "2 new offices opened"
+
+
+def test_from_no_to_yes_is_a_step_to_tick() -> None:
+    result = row("no", "yes", title="Handbook is public")
+    assert problems(result) == []
+    (metric,) = tree(result)["metrics"].values()
+    assert metric["milestones"] == [{"name": "Handbook is public", "done": "manual"}]
 
 
 # --- when ------------------------------------------------------------------------------------------------------------

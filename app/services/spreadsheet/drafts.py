@@ -207,9 +207,8 @@ class Drafter:
             return cycle_of(start, end) or (start, end)
         if end:
             cycle = quarter_of(end)
-            self.remarks.note(
-                line.row, self.layout.columns.get("ends"), f"the cycle is taken from the due date: {cycle}"
-            )
+            column = self.layout.columns.get("ends")
+            self.remarks.note(self.layout.header, column, "cycles are the quarters of the due dates")
             return cycle
         self.remarks.problem(line.row, None, "no cycle is said: say --cycle 2026-Q4, or add a column Cycle or Due date")
         return None

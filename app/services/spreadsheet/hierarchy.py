@@ -19,7 +19,8 @@ _KEY_RESULT = re.compile(
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^[-–—•*‣◦▪·]\s+")
-_OUTLINE = re.compile(r"^(\d+(?:\.\d+)*)[.)]?\s+(?=\D)")
+# `2 new offices` begins with a count, `2. New offices` and `2.1 New offices` with a number of the list.
+_OUTLINE = re.compile(r"^(?:(\d+(?:\.\d+)+)[.)]?|(\d+)[.)])\s+(?=\D)")
 _TOTALS = frozenset({"total", "totals", "sum", "average", "summe", "gesamt", "durchschnitt", "mittelwert", "overall"})
 _LONGEST = 200
 _MEASURES = ("range", "target", "baseline")
@@ -109,13 +110,16 @@ def _level(sheet: Sheet, layout: Layout, row: int, cell: Cell, objective: str | 
     if said in kinds:
         return "objective" if kinds[said] == "objective" else "key_result"
     number = sheet.cell(row, layout.columns.get("id")).text
+    if re.fullmatch(r"\d+", number):
+        number += "."
     for text in (cell.text, f"{number} {cell.text}"):
         if _KEY_RESULT.match(text):
             return "key_result"
         if _OBJECTIVE.match(text):
             return "objective"
-        if outline := _OUTLINE.match(text):
-            return "key_result" if "." in outline[1] else "objective"
+        outline = _OUTLINE.match(text)
+        if outline and (outline[1] or not _has_measure(sheet, layout, row)):
+            return "key_result" if outline[1] else "objective"
     if _BULLET.match(cell.text) or (objective is not None and cell.indent > depth):
         return "key_result"
     return "key_result" if _has_measure(sheet, layout, row) else "objective"

@@ -17,7 +17,7 @@ from app.services.spreadsheet.numbers import (
     read_quantity,
     read_range,
 )
-from app.services.spreadsheet.words import HOLD, NOTHING, folded, says, unit_of
+from app.services.spreadsheet.words import HOLD, NOTHING, folded, known_unit, says, unit_of
 
 _NUMBERS = ("baseline", "target", "current", "range")
 _SIGNED_PERCENT = re.compile(r"[+\-−–]\s?[\d.,]+\s?(?:%|percent|Prozent)", re.IGNORECASE)
@@ -78,18 +78,19 @@ class MeasureReader:
         self._has_failed = False
         declared, scale = self._declared_unit(line.row)
         both = self._range(line)
-        baseline = both[0] if both else self._quantity(line.row, "baseline")
         target, words = (both[1], None) if both else self._target(line)
+        if words is not None and not self._has_failed:
+            # From no to yes: there is nothing to count on the way.
+            return Measure("percent", done=words)
+        baseline = both[0] if both else self._quantity(line.row, "baseline")
         current = self._quantity(line.row, "current")
         if self._has_failed:
             return None
         if isinstance(target, str):
             return self._changed(line, target, baseline, current, declared, scale)
         if target is None:
-            if words is None:
-                self._fail(line.row, "target", "no target is said: what is to be reached?")
-                return None
-            return Measure("percent", done=words)
+            self._fail(line.row, "target", "no target is said: what is to be reached?")
+            return None
         values = [None if one is None else _scaled(one, scale) for one in (baseline, target, current)]
         unit = self._unit(line, declared, [baseline, target, current])
         if unit is None:
@@ -301,7 +302,12 @@ class MeasureReader:
             return None
         if units:
             return units[0]
-        if says(line.title, "nps csat score bewertung"):
+        words = f"{self._cell(line.row, 'metric').text} {line.title}"
+        for inside in re.findall(r"[(\[]([^)\]]*)[)\]]", words):
+            unit = known_unit(inside)
+            if unit is not None:
+                return unit
+        if says(words, "nps csat score bewertung"):
             return "score"
         self._note(line.row, "unit", "no unit is said: count is taken")
         return "count"

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from app.services.spreadsheet.cells import Cell, Sheet, SheetError
+from app.services.spreadsheet.words import is_header
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -73,18 +74,20 @@ def _decoded(data: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter by which most of the first lines fall into the same number of columns, more than one."""
+    """The delimiter by which one of the first rows is one of headers, or most of them have as many columns."""
     declared = re.match(r"sep=(.)\r?\n", text)
     if declared:
         return declared[1]
     best, most = ",", 0
     for delimiter in (",", ";", "\t", "|"):
         try:
-            widths = [len(row) for row in islice(csv.reader(io.StringIO(text), delimiter=delimiter), 30)]
+            rows = list(islice(csv.reader(io.StringIO(text), delimiter=delimiter), 30))
         except csv.Error:
             continue
+        widths = [len(row) for row in rows]
+        headers = max((sum(map(is_header, row)) for row in rows), default=0)
         usual = max(set(widths), key=lambda width: (widths.count(width) * (width > 1), width), default=1)
-        score = widths.count(usual) * (usual > 1) * 100 + usual
+        score = headers * (headers > 1) * 10_000 + widths.count(usual) * (usual > 1) * 100 + usual
         if score > most:
             best, most = delimiter, score
     return best

@@ -67,7 +67,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "stichtag", "echeance", "date de fin", "fecha limite", "fecha fin",
     ),
     "cycle": (
-        "cycle", "okr cycle", "quarter", "period", "time period", "timeframe", "time frame", "time", "quartal",
+        "cycle", "q", "okr cycle", "quarter", "period", "time period", "timeframe", "time frame", "time", "quartal",
         "zeitraum", "zyklus", "okr zyklus", "periode", "trimestre", "periodo", "cycle okr",
     ),
     "weight": (
@@ -178,6 +178,11 @@ def folded(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.lower().replace("ß", "ss"))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(re.findall(r"[^\W_]+", plain))
+
+
+def is_header(text: str) -> bool:
+    """Whether a text is a header as somebody would write it."""
+    return len(text) <= 80 and any(folded(text) in spellings for spellings in HEADERS.values())
 
 
 def says(text: str, words: str) -> bool:
