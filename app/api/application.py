@@ -34,9 +34,11 @@ from app.api.routes import (
     key_results,
     metrics,
     milestones,
+    notifications,
     objectives,
     organisation,
     service,
+    slack,
     teams,
     tokens,
 )
@@ -133,12 +135,14 @@ class Api:
             datasets,
             connections,
             deliveries,
+            notifications,
             tokens,
             audit,
         ):
             v1.include_router(module.router)
         app.include_router(v1)
         app.include_router(service.router, dependencies=[Depends(strict_query)])
+        app.include_router(slack.router, dependencies=[Depends(strict_query)])
         openapi.install(app)
         _install_errors(app)
         return app

@@ -18,6 +18,7 @@ from app.cli import (
     explaining,
     importing,
     judging,
+    notify,
     reading,
     running,
     team_files,
@@ -57,6 +58,7 @@ backfill.add_to(app)
 app.add_typer(templates.app, name="template", help="Ready-made key results to start from.")
 app.add_typer(tokens.app, name="token", help="Create, list and revoke API tokens.")
 app.add_typer(demo.app, name="demo", help="The example organisation of `up --demo`.")
+app.add_typer(notify.app, name="notify", help="What teams are told: a preview, and what became of it.")
 doctor.add_to(app)
 checks.add_to(app)
 

@@ -170,6 +170,12 @@ async def purge_notices(session: AsyncSession, before: datetime) -> None:
 # --- on their way ----------------------------------------------------------------------------------------------------
 
 
+async def count_waiting(session: AsyncSession, team_id: int) -> int:
+    """How many of a team's notices are on their way, each counted once."""
+    query = select(func.count(col(Outbox.notice_id).distinct()))
+    return await session.scalar(query.where(col(Outbox.team_id) == team_id, col(Outbox.state) == WAITING)) or 0
+
+
 async def has_due(session: AsyncSession, now: datetime) -> bool:
     """Whether anything is due, without a lock."""
     query = select(col(Outbox.id)).where(
@@ -244,7 +250,8 @@ async def reopen(session: AsyncSession, notice_id: int, channels: Collection[str
     await session.execute(
         update(Outbox)
         .where(col(Outbox.notice_id) == notice_id, col(Outbox.state) != WAITING)
-        .values(state=WAITING, failures=0, next_attempt_at=now, lease_until=None, sent_at=None, error=None)
+        .values(state=WAITING, failures=0, next_attempt_at=now, lease_until=None, sent_at=None)
+        .values(error=None, error_code=None)
     )
     notice = await session.get_one(Notice, notice_id)
     known = set(await session.scalars(select(col(Outbox.channel)).where(col(Outbox.notice_id) == notice_id)))
