@@ -11,6 +11,7 @@ import uvicorn
 
 from app.runtime import open_runtime
 from app.services.apply import apply_team_file
+from app.serving import Protocol, Server
 from app.settings import Settings
 
 
@@ -29,13 +30,13 @@ def main() -> None:
         "app.main:create_app",
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ and nothing else. It resumes by `Last-Event-ID`; a reader that can not keep up i
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
@@ -16,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.api.front import as_app_error, request_id_of, send_problem
 from app.api.problem import plain_error
 from app.errors import Forbidden, StoreUnavailable, Unauthenticated
-from app.services.live import Expired, Listener, LiveHub
+from app.services.live import Expired, Listener, LiveHub, Sight, Start
 from app.services.tokens import COOKIE, Principal, authenticate
 from app.store.database import Database
 from app.telemetry import Telemetry
@@ -27,13 +28,13 @@ PATH = "/v1/live"
 #: Streams of one process, and of one token.
 MOST_STREAMS = 2_000
 MOST_OF_A_TOKEN = 1_200
-#: Seconds between signs of life; the token is looked at again as often.
+#: Seconds between signs of life; every token is looked at again as often, and whenever one changes.
 HEARTBEAT = 15.0
 #: Seconds that one piece may take to be sent before its reader is let go.
 PATIENCE = 30.0
 
 _RESET = b"event: reset\ndata: {}\n"
-_LAST_ID = re.compile(rb"[0-9.]{1,40}")
+_LAST_ID = re.compile(rb"[0-9a-f.]{1,120}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +45,76 @@ class LiveDoor:
     hub: LiveHub
 
 
+class _Stream:
+    """One open stream. Its principal is another one once what the token may see has changed."""
+
+    __slots__ = ("listener", "principal", "sight")
+
+    def __init__(self, listener: Listener, principal: Principal) -> None:
+        self.listener = listener
+        self.see_as(principal)
+
+    def see_as(self, principal: Principal) -> None:
+        self.principal = principal
+        self.sight: Sight = (principal.team, principal.hidden)
+
+
 class Live:
     """The endpoint. `door` is set by the lifespan, which also keeps `watch` running."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self.door: LiveDoor | None = None
         self._telemetry = telemetry
-        self._streams: dict[str, set[Listener]] = {}
+        self._streams: dict[str, set[_Stream]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope)
+        is_open = False
         try:
             door, token, principal = await self._let_in(scope)
-            begin = await _beginning(door.hub, principal, _header(scope, b"last-event-id"))
+            last_id = _header(scope, b"last-event-id")
+            async with door.hub.listening() as listener:
+                stream = _Stream(listener, principal)
+                with self._counted(token, stream):
+                    # From here on nothing is missed; what was before is told first.
+                    start = Start(door.hub.end, door.hub.mark)
+                    begin = await _beginning(door.hub, stream, last_id, start)
+                    is_open = True
+                    await send(_start(request_id))
+                    await _serve(door.hub, stream, begin, start.number, receive, send)
         except Exception as error:
-            await send_problem(send, as_app_error(error), request_id, with_body=scope["method"] != "HEAD")
-            return
-        self._telemetry.streams.inc()
-        streams = self._streams.setdefault(token, set())
-        async with door.hub.listening() as listener:
-            streams.add(listener)
-            leaving = asyncio.create_task(_left(receive, listener))
-            try:
-                await send(_start(request_id))
-                await _stream(door.hub, listener, principal, begin, send)
-            except TimeoutError:
-                log.info("live.slow_reader", request_id=request_id)
+            if is_open:
+                if isinstance(error, TimeoutError):
+                    log.info("live.slow_reader", request_id=request_id)
                 raise
-            finally:
-                leaving.cancel()
-                streams.discard(listener)
-                if not streams:
-                    self._streams.pop(token, None)
-                self._telemetry.streams.dec()
+            await send_problem(send, as_app_error(error), request_id, with_body=scope["method"] != "HEAD")
+
+    def end(self) -> None:
+        """End every stream: the server is about to go. Readers come back by themselves."""
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.listener.end()
 
     async def watch(self) -> None:
         """Signs of life for every stream, and the end of those whose token was revoked; for ever."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + HEARTBEAT
         while True:
-            await asyncio.sleep(HEARTBEAT)
             door = self.door
-            for token, listeners in list(self._streams.items()):
-                is_valid = door is not None and await _is_still_valid(door.database, token)
-                for listener in list(listeners):
-                    if is_valid:
-                        listener.beat()
-                    else:
-                        listener.end()
+            if door is None:
+                await asyncio.sleep(HEARTBEAT)
+                continue
+            try:
+                async with asyncio.timeout_at(due):
+                    await door.hub.access_changed.wait()
+            except TimeoutError:
+                pass
+            door.hub.access_changed.clear()
+            is_due = loop.time() >= due
+            if is_due:
+                due = loop.time() + HEARTBEAT
+            for token, streams in list(self._streams.items()):
+                await _look_at(door.database, token, streams, is_due=is_due)
 
     async def _let_in(self, scope: Scope) -> tuple[LiveDoor, str, Principal]:
         if scope["method"] != "GET":
@@ -107,6 +132,19 @@ class Live:
             raise StoreUnavailable("Too many streams are open.", retry_after=30)
         return door, token, principal
 
+    @contextmanager
+    def _counted(self, token: str, stream: _Stream) -> Iterator[None]:
+        streams = self._streams.setdefault(token, set())
+        streams.add(stream)
+        self._telemetry.streams.inc()
+        try:
+            yield
+        finally:
+            streams.discard(stream)
+            if not streams and self._streams.get(token) is streams:
+                del self._streams[token]
+            self._telemetry.streams.dec()
+
 
 def _start(request_id: str) -> Message:
     return {
@@ -122,43 +160,41 @@ def _start(request_id: str) -> Message:
     }
 
 
-async def _stream(hub: LiveHub, listener: Listener, principal: Principal, begin: list[bytes], send: Send) -> None:
-    number = hub.end
-    await send(_piece([b"retry: 2000\n\n", *begin]))
-    while not listener.is_over:
-        await listener.wait()
-        pieces, number = _missed(hub, principal, number)
-        if listener.is_due:
-            listener.is_due = False
-            pieces = pieces or [b": alive\n\n"]
-        if pieces:
-            async with asyncio.timeout(PATIENCE):
-                await send(_piece(pieces))
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _missed(hub: LiveHub, principal: Principal, number: int) -> tuple[list[bytes], int]:
-    """What a reader has not had, and the number to go on from."""
-    end = hub.end
+async def _serve(hub: LiveHub, stream: _Stream, begin: bytes, number: int, receive: Receive, send: Send) -> None:
+    listener = stream.listener
+    leaving = asyncio.create_task(_left(receive, listener))
     try:
-        return [entry.data for entry in hub.since(number) if principal.may_see(entry.team)], end
-    except Expired:
-        return [_RESET + b"\n"], end
+        await send(_piece(b"retry: 2000\n\n" + begin))
+        while not listener.is_over:
+            if number == hub.end and not await listener.wait():
+                break
+            try:
+                piece = hub.piece(number, stream.sight, stream.principal.may_see)
+            except Expired:
+                piece = hub.joined([_RESET])
+            number = hub.end
+            if listener.is_due:
+                listener.is_due = False
+                piece = piece or b": alive\n" + hub.mark
+            if piece:
+                async with asyncio.timeout(PATIENCE):
+                    await send(_piece(piece))
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        leaving.cancel()
 
 
-async def _beginning(hub: LiveHub, principal: Principal, last_id: bytes | None) -> list[bytes]:
+async def _beginning(hub: LiveHub, stream: _Stream, last_id: bytes | None, start: Start) -> bytes:
     """What a reader that comes back has missed; where it stands, for one that comes for the first time."""
-    place = await hub.place()
-    mark = f"id: {place.sample}.{place.audit}\n\n".encode()
     if last_id is None:
-        return [b"event: ready\ndata: {}\n", mark]
+        return b"event: ready\ndata: {}\n" + start.mark
     try:
         if not _LAST_ID.fullmatch(last_id):
             raise Expired
-        missed = await hub.missed(last_id.decode())
+        missed = await hub.missed(last_id.decode(), start)
     except Expired:
-        return [_RESET, mark]
-    return [data + mark for team, data in missed if principal.may_see(team)]
+        return _RESET + start.mark
+    return b"\n".join(event.data for event in missed if stream.principal.may_see(event.team)) + start.mark
 
 
 async def _left(receive: Receive, listener: Listener) -> None:
@@ -167,18 +203,29 @@ async def _left(receive: Receive, listener: Listener) -> None:
     listener.end()
 
 
-async def _is_still_valid(database: Database, token: str) -> bool:
+async def _look_at(database: Database, token: str, streams: set[_Stream], *, is_due: bool) -> None:
+    """See whether a token still opens the door, and to what; its streams end where it does not."""
+    principal: Principal | None = None
     try:
-        await authenticate(database, token)
+        principal = await authenticate(database, token)
+        is_valid = principal.may("read")
     except Unauthenticated:
-        return False
+        is_valid = False
     except Exception as error:
         log.warning("live.token_not_checked", error=type(error).__name__)
-    return True
+        is_valid = True
+    for stream in list(streams):
+        if not is_valid:
+            stream.listener.end()
+            continue
+        if principal is not None:
+            stream.see_as(principal)
+        if is_due:
+            stream.listener.beat()
 
 
-def _piece(parts: Sequence[bytes]) -> Message:
-    return {"type": "http.response.body", "body": b"".join(parts), "more_body": True}
+def _piece(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

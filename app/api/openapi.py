@@ -112,6 +112,52 @@ _HOOKS: dict[str, Any] = {
     },
 }
 
+LIVE_PATH = "/v1/live"
+_LIVE_EXAMPLE = """retry: 2000
+
+event: ready
+data: {}
+id: 8123.911.29823450.0.5f1c09a2b7e40
+
+event: key_result
+data: {"id":"operations/onboarding_time","value":"8.7","status":"on_track"}
+
+event: objective
+data: {"id":"operations/fast_start"}
+id: 8124.911.29823450.2.5f1c09a2b7e40
+
+"""
+_LIVE: dict[str, Any] = {
+    "tags": ["live"],
+    "summary": "Follow what changes",
+    "description": (
+        "Server-sent events, for as long as you stay. `key_result` has the key result as the list shows it; `objective` "
+        "names one whose key results or words changed; `connection` has its health and the reason; `removed` names what "
+        "is gone. `ready` comes first; `reset` says to read everything again. A comment comes every 15 seconds. Come back "
+        "with the last id in `Last-Event-ID`, to any process, and what you missed comes first; some of it may come "
+        "twice. What a token may not read does not come; a token that is revoked ends its streams. It takes no "
+        "parameters; a browser may use the dashboard's cookie."
+    ),
+    "operationId": "follow_changes",
+    "security": [{"token": []}],
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "description": "The last id that came.",
+            "schema": {"type": "string", "maxLength": 120},
+        }
+    ],
+    "responses": {
+        "200": {
+            "description": "The stream.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _LIVE_EXAMPLE}},
+        },
+        **{str(status): problem(status) for status in (400, 401, 403, 503)},
+    },
+}
+
 
 def install(app: FastAPI) -> None:
     """Make `app.openapi()` the document with our schemas in it, built once."""
@@ -128,6 +174,7 @@ def install(app: FastAPI) -> None:
             )
             _add_reasons(document)
             document["paths"][HOOKS_PATH] = {"post": _HOOKS}
+            document["paths"][LIVE_PATH] = {"get": _LIVE}
             _, schemas = models_json_schema([(model, "validation") for model in _models.values()], ref_template=_REF)
             components = document.setdefault("components", {}).setdefault("schemas", {})
             for name, schema in schemas.get("$defs", {}).items():

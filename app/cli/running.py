@@ -69,6 +69,8 @@ def serve(
     """Serve the API. Reads KRSYNC_DATABASE_URL, KRSYNC_REDIS_URL and KRSYNC_SECRET_KEY."""
     import uvicorn
 
+    from app.serving import Protocol, Server
+
     settings = _settings()
     config = uvicorn.Config(
         "app.main:create_app",
@@ -76,7 +78,7 @@ def serve(
         host=host or settings.host,
         port=settings.port if port is None else port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         lifespan="on",
         log_config=None,  # app.main sets up logging
         access_log=False,
@@ -84,7 +86,7 @@ def serve(
         timeout_graceful_shutdown=_STOP_WITHIN,
     )
     sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
-    server = uvicorn.Server(config)
+    server = Server(config)
     server.run(sockets=sockets)
     if not server.started:
         raise typer.Exit(INPUT_IS_WRONG)

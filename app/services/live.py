@@ -71,11 +71,12 @@ class Listener:
         self.is_due = True
         self.wake()
 
-    async def wait(self) -> None:
-        """Return at the next call, or at once where it has to go or to give a sign of life."""
+    async def wait(self) -> bool:
+        """Return at the next call, or at once where something is due already; False where it has to go."""
         if not (self.is_over or self.is_due):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        return not self.is_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class LiveHub:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """For the length of the block there is one listener more. StoreUnavailable where the database was never seen."""
+        """There is one listener more within the block; StoreUnavailable where the database was never seen."""
         try:
             async with asyncio.timeout(_FIRST_LOOK):
                 await self._is_known.wait()

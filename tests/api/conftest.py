@@ -11,7 +11,7 @@ import pytest
 
 from app.api.application import Api
 from app.api.context import ApiContext
-from app.services.context import Services
+from app.services.context import Queue, Services
 from app.services.secrets import Seal, SecretPolicy, SecretResolver
 from app.services.tokens import Principal, Scope, create_token
 from app.store.database import Database
@@ -32,6 +32,7 @@ class Bell:
     """A doorbell that notes its rings."""
 
     rings: list[str] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def deliveries(self) -> None:
         self.rings.append("deliveries")
@@ -43,11 +44,13 @@ class Bell:
         self.rings.append("build")
 
     async def changed(self) -> None:
-        pass
+        self.news.set()
 
     async def changes(self) -> AsyncIterator[None]:
-        await asyncio.Event().wait()
-        yield
+        while True:
+            await self.news.wait()
+            self.news.clear()
+            yield
 
 
 @dataclass
@@ -134,8 +137,8 @@ async def world(database_url: str, clock: FakeClock) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def open_world(database_url: str, clock: FakeClock) -> AsyncIterator[World]:
-    """The API over a migrated database, for the length of the block."""
+async def open_world(database_url: str, clock: FakeClock, queue: Queue | None = None) -> AsyncIterator[World]:
+    """The API over a migrated database, for the length of the block; rings go to `queue` instead of `bell`."""
     bell, environ = Bell(), {}
     outbound: list[httpx.Request] = []
 
@@ -153,7 +156,7 @@ async def open_world(database_url: str, clock: FakeClock) -> AsyncIterator[World
         connectors=connectors(),
         secrets=SecretResolver(SecretPolicy.parse("*=*"), seal, environ),
         toolbox=lambda: toolbox(client, clock),
-        queue=bell,
+        queue=queue or bell,
     )
 
     @asynccontextmanager

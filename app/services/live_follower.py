@@ -1,0 +1,301 @@
+"""Finds what changed: new samples and audit entries, what the clock moved, connections that do better or worse.
+
+Every key result that is touched is judged once, whoever listens, and made an event as ready bytes.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+
+from app.services.context import Services
+from app.services.read import Judged, judge_rows, with_outlook
+from app.services.sources import connection_health
+from app.store import changes, organisation
+from app.store.changes import NewEntry, NewSample, Place
+from app.store.database import Session
+from app.store.organisation import KeyResultFilter
+
+#: How many new rows of a kind one look takes on.
+MOST_AT_ONCE = 2_000
+#: How many key results one resume judges.
+MOST_RESUMED = 500
+#: On PostgreSQL, how many of the ids before the newest may still be on their way when following begins.
+LOOK_BACK = 200
+#: How long an id that was passed over is asked for: no transaction of ours takes that long.
+LATE_BY = timedelta(minutes=2)
+_MOST_MISSING = 2_000
+_CHUNK = 100
+#: What may move many key results at once: their standing is compared, as once a minute.
+_BROAD = frozenset({"team", "organisation", "cycle", "connection", "dataset"})
+
+
+class TooMuch(Exception):
+    """It is too much, or too long ago, to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event, but for the blank line that ends it. `team` is whose it is."""
+
+    team: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class News:
+    """What one look found."""
+
+    events: list[Event] = field(default_factory=list)
+    changes_access: bool = False
+    has_more: bool = False
+
+
+class Ids:
+    """The ids of a growing table that were seen: the newest, and which below it may still come (PostgreSQL gives them
+    out before the transaction ends)."""
+
+    def __init__(self, *, come_late: bool) -> None:
+        self.newest = 0
+        self._come_late = come_late
+        self._missing: dict[int, datetime] = {}
+
+    def missing(self) -> Collection[int]:
+        """The ids to ask for again."""
+        return self._missing.keys()
+
+    def take(self, ids: Collection[int], now: datetime) -> None:
+        """Note ids that were read, in ascending order."""
+        for number in ids:
+            self._missing.pop(number, None)
+            if number > self.newest:
+                if self._come_late:
+                    for late in range(max(self.newest + 1, number - _MOST_MISSING), number):
+                        self._missing[late] = now
+                self.newest = number
+        for late in list(self._missing):  # by the moment they were passed over, the oldest first
+            if len(self._missing) <= _MOST_MISSING and now - self._missing[late] <= LATE_BY:
+                break
+            del self._missing[late]
+
+
+class Follower:
+    """Where the telling has come to, and the standing of every key result as it was last told."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._come_late = services.database.dialect == "postgresql"
+        self._samples = Ids(come_late=self._come_late)
+        self._audits = Ids(come_late=self._come_late)
+        self._told: dict[int, tuple[object, ...]] = {}
+        self._health: dict[str, tuple[str, str | None]] | None = None
+        self._minute: int | None = None
+        self._skipped_to: tuple[Place, int] | None = None
+
+    @property
+    def place(self) -> Place:
+        """The newest rows that were told of."""
+        return Place(self._samples.newest, self._audits.newest)
+
+    @property
+    def minute(self) -> int:
+        """The minute (since 1970) of the last judging of what the clock moves."""
+        if self._minute is not None:
+            return self._minute
+        return 0 if self._skipped_to is None else self._skipped_to[1]
+
+    # --- while nobody listens ----------------------------------------------------------------------------------------
+
+    async def skip(self, is_wanted: Callable[[], bool]) -> bool:
+        """Pass over everything there is; not where it turns out not to be wanted any more. True where it was done."""
+        now = self._services.clock()
+        async with self._services.database.reading() as session:
+            place = await changes.newest_place(session)
+            samples = audits = []
+            if self._come_late:
+                samples = await changes.sample_ids_after(session, max(place.sample - LOOK_BACK, 0))
+                audits = await changes.audit_ids_after(session, max(place.audit - LOOK_BACK, 0))
+        if self._skipped_to is not None and not is_wanted():
+            return False
+        self._samples, self._audits = (
+            _begun(place.sample, samples, now, self._come_late),
+            _begun(place.audit, audits, now, self._come_late),
+        )
+        self._told.clear()
+        self._health = self._minute = None
+        self._skipped_to = (place, _minute_of(now))
+        return True
+
+    # --- while somebody does -----------------------------------------------------------------------------------------
+
+    async def look(self) -> News:
+        """What is new since the last look, and once a minute what the clock has moved."""
+        news = News()
+        now = self._services.clock()
+        async with self._services.database.reading() as session:
+            rows = await changes.samples_after(session, self._samples.newest, MOST_AT_ONCE, self._samples.missing())
+            entries = await changes.audits_after(session, self._audits.newest, MOST_AT_ONCE, self._audits.missing())
+            touched, events = await self._touched(session, rows, entries)
+            judged = await self._judged(session, touched, now)
+            for item in judged:
+                self._told[item.row.key_result.id] = _standing(item)
+            is_broad = any(entry.kind in _BROAD for entry in entries)
+            moved, told, minute = await self._moved_by_clock(session, now, is_due=is_broad)
+            health, states = await self._connections(session)
+        # Only what was read to the end counts as told: a look that fails is made again.
+        self._samples.take([row.id for row in rows], now)
+        self._audits.take([entry.id for entry in entries], now)
+        self._told.update(told)
+        self._health, self._minute = states, minute
+        changed = {item.row.key_result.id: item for item in [*judged, *moved]}
+        objectives = {item.view.objective: item.row.team.name for item in changed.values()}
+        known = {event.data for event in events}
+        news.events += [_key_result(item) for item in changed.values()]
+        news.events += [
+            event
+            for event in (_event(team, "objective", {"id": name}) for name, team in objectives.items())
+            if event.data not in known
+        ]
+        news.events += [*events, *health]
+        news.changes_access = any(entry.kind in ("token", "team") for entry in entries)
+        news.has_more = len(rows) == MOST_AT_ONCE or len(entries) == MOST_AT_ONCE
+        return news
+
+    async def since(self, sample: int, audit: int, minute: int) -> list[Event]:
+        """What changed after a mark of another process, as it stands now. TooMuch where that is more than a reader is
+        told, or where the clock may have moved something meanwhile."""
+        now = self._services.clock()
+        if sample > self._samples.newest or audit > self._audits.newest or minute != _minute_of(now):
+            raise TooMuch
+        back = LOOK_BACK if self._come_late else 0
+        since = now - LATE_BY
+        async with self._services.database.reading() as session:
+            rows = await changes.samples_after(session, max(sample - back, 0), MOST_AT_ONCE)
+            entries = await changes.audits_after(session, max(audit - back, 0), MOST_AT_ONCE)
+            if len(rows) == MOST_AT_ONCE or len(entries) == MOST_AT_ONCE:
+                raise TooMuch
+            rows = [row for row in rows if row.id > sample or row.recorded_at >= since]
+            entries = [entry for entry in entries if entry.id > audit or entry.at >= since]
+            if any(entry.kind in _BROAD for entry in entries):
+                raise TooMuch
+            touched, events = await self._touched(session, rows, entries)
+            if len(touched) > MOST_RESUMED:
+                raise TooMuch
+            judged = await self._judged(session, touched, now)
+            connections = await changes.connections_with_teams(session)
+        states = [
+            (team, f"{team}/{connection.name}", *connection_health(connection)) for connection, team in connections
+        ]
+        objectives = {item.view.objective: item.row.team.name for item in judged}
+        found = [_key_result(item) for item in judged]
+        found += [_event(team, "objective", {"id": name}) for name, team in objectives.items()]
+        found += events
+        return found + [_connection(team, name, health, reason) for team, name, health, reason in states]
+
+    async def _touched(
+        self, session: Session, rows: list[NewSample], entries: list[NewEntry]
+    ) -> tuple[set[int], list[Event]]:
+        """The ids of key results to be judged, and the events that need no judging."""
+        names: dict[str, set[tuple[str, str]]] = {"key_result": set(), "objective": set(), "metric": set()}
+        for entry in entries:
+            if entry.kind in names and "/" in entry.name:
+                names[entry.kind].add(_pair(entry.name))
+        metrics = {row.metric_id for row in rows if row.quality != "reconstructed"}
+        metrics |= await changes.metrics_named(session, names["metric"])
+        key_results = await changes.key_results_named(session, names["key_result"])
+        objectives = await changes.objectives_named(session, names["objective"])
+        touched = await changes.key_results_over(session, metrics) | set(key_results.values())
+        touched |= await changes.key_results_of_objectives(session, objectives.values())
+        events = [_event(team, "objective", {"id": f"{team}/{name}"}) for team, name in sorted(objectives)]
+        gone = sorted(names["key_result"] - key_results.keys())
+        events += [_event(team, "removed", {"kind": "key_result", "id": f"{team}/{name}"}) for team, name in gone]
+        gone = sorted(names["objective"] - objectives.keys())
+        events += [_event(team, "removed", {"kind": "objective", "id": f"{team}/{name}"}) for team, name in gone]
+        # A name that changed stands in more places than its own: its team's readers read everything again.
+        renamed = sorted({entry.name.partition("/")[0] for entry in entries if entry.action == "rename"})
+        return touched, events + [_event(team, "reset", {}) for team in renamed]
+
+    async def _judged(self, session: Session, ids: Collection[int], now: datetime) -> list[Judged]:
+        judged: list[Judged] = []
+        ordered = sorted(ids)
+        for start in range(0, len(ordered), _CHUNK):
+            wanted = KeyResultFilter(ids=ordered[start : start + _CHUNK])
+            rows = await organisation.key_result_rows(session, wanted)
+            judged += await with_outlook(session, await judge_rows(session, rows, now=now), now=now)
+            await asyncio.sleep(0)  # others are served meanwhile
+        return judged
+
+    async def _moved_by_clock(
+        self, session: Session, now: datetime, *, is_due: bool
+    ) -> tuple[list[Judged], dict[int, tuple[object, ...]], int]:
+        """Once a minute, or when it is due: the key results whose status or freshness is another one, though nothing
+        was recorded; with every standing, and the minute."""
+        minute = _minute_of(now)
+        if minute == self._minute and not is_due:
+            return [], {}, minute
+        rows = await organisation.key_result_rows(session, KeyResultFilter())
+        moved, told = [], {}
+        for start in range(0, len(rows), _CHUNK):
+            for item in await judge_rows(session, rows[start : start + _CHUNK], now=now):
+                standing = told[item.row.key_result.id] = _standing(item)
+                if self._told.get(item.row.key_result.id, standing) != standing:
+                    moved.append(item)
+            await asyncio.sleep(0)
+        return await with_outlook(session, moved, now=now), told, minute
+
+    async def _connections(self, session: Session) -> tuple[list[Event], dict[str, tuple[str, str | None]]]:
+        """The connections whose health is another one than at the last look, those that came and went among them."""
+        found: list[Event] = []
+        states: dict[str, tuple[str, str | None]] = {}
+        for connection, team in await changes.connections_with_teams(session):
+            name = f"{team}/{connection.name}"
+            health, reason = states[name] = connection_health(connection)
+            if self._health is not None and self._health.get(name) != (health, reason):
+                found.append(_connection(team, name, health, reason))
+        gone = sorted((self._health or {}).keys() - states.keys())
+        found += [_event(_pair(name)[0], "removed", {"kind": "connection", "id": name}) for name in gone]
+        return found, states
+
+
+def _begun(newest: int, ids: list[int], now: datetime, come_late: bool) -> Ids:
+    begun = Ids(come_late=come_late)
+    begun.newest = max(newest - LOOK_BACK, 0) if ids else newest
+    begun.take(ids, now)
+    return begun
+
+
+def _minute_of(now: datetime) -> int:
+    return int(now.timestamp()) // 60
+
+
+def _standing(item: Judged) -> tuple[object, ...]:
+    """What a reader would notice without a new value."""
+    view = item.view
+    return (view.status, view.freshness.level, view.headline.word, tuple(guard.holds for guard in view.guardrails))
+
+
+def _pair(name: str) -> tuple[str, str]:
+    team, _, rest = name.partition("/")
+    return team, rest
+
+
+class _Small(BaseModel):
+    id: str | None = None
+    kind: str | None = None
+    health: str | None = None
+    reason: str | None = None
+
+
+def _key_result(item: Judged) -> Event:
+    return Event(item.row.team.name, f"event: key_result\ndata: {item.view.model_dump_json()}\n".encode())
+
+
+def _connection(team: str, name: str, health: str, reason: str | None) -> Event:
+    return _event(team, "connection", {"id": name, "health": health, "reason": reason})
+
+
+def _event(team: str, kind: str, value: dict[str, str | None]) -> Event:
+    text = _Small.model_validate(value).model_dump_json(exclude_unset=True)
+    return Event(team, f"event: {kind}\ndata: {text}\n".encode())
