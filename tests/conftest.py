@@ -13,9 +13,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import redis
+from hypothesis import settings
 
 from app.embedded.valkey import EmbeddedValkey
 from tests.services_fixtures.postgres import PostgresServer
+
+# No test asserts on time, and a shared machine stops for longer than any deadline.
+settings.register_profile("krsync", deadline=None)
+settings.load_profile("krsync")
 
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from app.cli.browser import install_chromium
 from app.cli.output import CALL_IS_WRONG, CommandError, say
 
+_MOST_PROCESSES = 4
 _CLONE = Path(__file__).resolve().parents[2]
 
 # What it is called, and the interpreter's arguments. import-linter has no module to run, only this function.
@@ -62,8 +64,15 @@ def check(
 
 
 def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [sys.executable, "-m", "pytest", *_side_by_side(arguments), *arguments]
     return subprocess.run(command, cwd=_CLONE, env=environment, check=False).returncode
+
+
+def _side_by_side(arguments: Sequence[str]) -> list[str]:
+    """A process a core, each with servers of its own, a file of tests never split; one where a person wants to look."""
+    if any(argument.startswith(("-n", "-s", "--pdb", "--capture", "-x")) for argument in arguments):
+        return []
+    return ["-n", str(min(os.cpu_count() or 1, _MOST_PROCESSES)), "--dist", "loadfile"]
 
 
 def _environment() -> dict[str, str]:
