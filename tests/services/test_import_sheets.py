@@ -358,6 +358,7 @@ def row(baseline: str = "15", target: str = "5", unit: str = "", title: str = "L
         ("", "1.2 → 1.5M", "USD", (1200000, 1500000, "USD")),
         ("ca. 15", "≤ 5", "days", (15, 5, "days")),
         ("12 open tickets", "3", "", (12, 3, "open tickets")),
+        ("15", "5", "true", (15, 5, "true")),
     ],
 )
 def test_numbers_as_people_write_them(baseline: str, target: str, unit: str, expected: tuple[Any, ...]) -> None:
@@ -626,6 +627,7 @@ def test_whatever_stands_in_the_cells_there_is_an_answer(rows: list[list[str]]) 
         (b"\xd0\xcf\x11\xe0old", "a.xls", "save it as .xlsx"),
         (b"PK\x03\x04broken", "a.xlsx", "can not be read"),
         (b"a,b\n1,2\n", "a.csv", "no row of headers"),
+        (b"Ziel,Start\n5,1\n6,2\n", "a.csv", "no row of headers"),
         (b"x" * (10 * 1024 * 1024 + 1), "a.csv", "larger than 10 MiB"),
         (b"Objective,Key Result,Target\n" + b"a,b,1\n" * 2001, "a.csv", "more than 2000 rows"),
         (b"Objective," + b"," * 200, "a.csv", "more than 100 columns"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import PurePath
 
 from app.domain.document import read_yaml
-from app.domain.scalars import NAMED_CYCLE_PATTERN
+from app.domain.scalars import CYCLE_PATTERN
 from app.services.spreadsheet.cells import Remark, Remarks, SheetError
 from app.services.spreadsheet.dates import DateOrder
 from app.services.spreadsheet.drafts import Drafter, slug
@@ -20,6 +20,8 @@ from app.services.team_file import check_team_file
 from connectors.contract import Connector
 
 __all__ = ["CurrentValue", "Imported", "Options", "Remark", "SheetError", "import_sheet"]
+
+_LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Imported:
 def import_sheet(data: bytes, name: str, options: Options, connectors: Mapping[str, Connector]) -> Imported:
     """Read a sheet (CSV or .xlsx, by `name` and content). Raises SheetError where it is none, or where nothing of it
     can be taken as it is asked for."""
-    if options.cycle is not None and not re.fullmatch(NAMED_CYCLE_PATTERN, options.cycle):
+    if options.cycle is not None and not re.fullmatch(CYCLE_PATTERN, options.cycle):
         raise SheetError("a cycle is a year, half, quarter or month: 2026, 2026-H1, 2026-Q4 or 2026-11")
     remarks = Remarks()
     sheet = read_sheet(data, name, sheet=options.sheet)
@@ -74,7 +76,8 @@ def import_sheet(data: bytes, name: str, options: Options, connectors: Mapping[s
     title, team = _team(list(drafter.teams()), name, options.team)
     drafter.team = title
     objectives = named(drafter.drafts())
-    text = team_file(team, title, objectives, PurePath(name).name, connectors)
+    shown = title if title is not None and len(title) <= _LONGEST_TITLE else None
+    text = team_file(team, shown, objectives, PurePath(name).name, connectors)
     _check(text, objectives, connectors, remarks)
     key_results = [one for objective in objectives for one in objective.key_results]
     return Imported(

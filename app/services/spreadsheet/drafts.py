@@ -26,7 +26,7 @@ from app.services.spreadsheet.words import FOCUS, KINDS, NOTHING, folded
 
 _LONGEST = 200
 #: What YAML, of any version, does not take for text.
-_YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,4 +288,4 @@ def slug(text: str, longest: int = 40) -> str:
         if name and len(name) + len(word) + 1 > longest:
             break
         name = f"{name}_{word}" if name else word[:longest]
-    return f"{name}_" if name in _YAML_WORDS else name
+    return f"{name}_" if name in YAML_WORDS else name

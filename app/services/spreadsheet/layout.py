@@ -11,6 +11,9 @@ from app.services.suggest import closest
 
 _SPELLINGS = {spelling: role for role, spellings in HEADERS.items() for spelling in spellings}
 _SEARCHED_ROWS = 25
+_NO_HEADERS = (
+    "no row of headers was found: columns such as Objective, Key Result, Baseline, Target, Unit and Owner are expected"
+)
 _TITLES = ("objective", "key_result", "item", "metric")
 _CYCLE_WORDS = re.compile(r"\b(?:[qh][1-4]|[1-4] ?(?:quartal|quarter)|(?:fy|gj)? ?20\d\d|(?:fy|gj)\d\d)\b")
 
@@ -45,13 +48,12 @@ def find_layout(sheet: Sheet, remarks: Remarks) -> Layout:
         if len(roles) > max(most, 1) and roles & set(_TITLES):
             best, most = (row, headers), len(roles)
     if best is None:
-        raise SheetError(
-            "no row of headers was found: columns such as Objective, Key Result, Baseline, Target, Unit and Owner are "
-            "expected"
-        )
+        raise SheetError(_NO_HEADERS)
     row, headers = best
     headers = {column: _by_content(sheet, row, column, header) for column, header in headers.items()}
     layout = _chosen(sheet, row, headers, remarks)
+    if "item" not in layout.columns and not {"objective", "key_result"} <= layout.columns.keys():
+        raise SheetError(_NO_HEADERS)
     for column, cell in enumerate(sheet.rows[row]):
         if column not in headers and not cell.is_blank:
             remarks.note(row, column, f"the column {quoted(cell.text)} is not understood and left out")

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from app.services.spreadsheet.binding import advice
 from app.services.spreadsheet.cells import printable
-from app.services.spreadsheet.drafts import KeyResultDraft, ObjectiveDraft, slug
+from app.services.spreadsheet.drafts import YAML_WORDS, KeyResultDraft, ObjectiveDraft, slug
 from app.services.spreadsheet.numbers import plain
 
 HEADER = "# yaml-language-server: $schema=krsync.schema.json\n"
@@ -108,7 +108,8 @@ def _metric(one: Named, built: Collection[str]) -> Iterator[str]:
         yield f"      - {{name: {_quoted(_step(measure.done, one.draft.title))}, done: manual}}"
         return
     yield f"  {one.name}: # row {one.draft.row + 1}; {advice(one.draft.binding, built)}"
-    yield f"    unit: {_quoted(measure.unit) if not re.fullmatch(r'[A-Za-z_]+', measure.unit) else measure.unit}"
+    is_word = re.fullmatch(r"[A-Za-z_]+", measure.unit) and measure.unit.lower() not in YAML_WORDS
+    yield f"    unit: {measure.unit if is_word else _quoted(measure.unit)}"
     yield f"    manual: {{every: {_CHECKED_EVERY}}}"
 
 
