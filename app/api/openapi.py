@@ -131,12 +131,12 @@ _LIVE: dict[str, Any] = {
     "tags": ["live"],
     "summary": "Follow what changes",
     "description": (
-        "Server-sent events, for as long as you stay. `key_result` has the key result as the list shows it; `objective` "
-        "names one whose key results or words changed; `connection` has its health and the reason; `removed` names what "
-        "is gone. `ready` comes first; `reset` says to read everything again. A comment comes every 15 seconds. Come back "
-        "with the last id in `Last-Event-ID`, to any process, and what you missed comes first; some of it may come "
-        "twice. What a token may not read does not come; a token that is revoked ends its streams. It takes no "
-        "parameters; a browser may use the dashboard's cookie."
+        "Server-sent events, for as long as you stay. `key_result` has the key result as the list shows it; "
+        "`objective` names one whose key results or words changed; `connection` has its health and the reason; "
+        "`removed` names what is gone. `ready` comes first; `reset` says to read everything again. A comment comes "
+        "every 15 seconds. Come back with the last id in `Last-Event-ID`, to any process, and what you missed comes "
+        "first; some of it may come twice. What a token may not read does not come; a token that is revoked ends its "
+        "streams. It takes no parameters; a browser may use the dashboard's cookie."
     ),
     "operationId": "follow_changes",
     "security": [{"token": []}],

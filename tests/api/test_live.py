@@ -17,7 +17,6 @@ from tests.api.judged_case import MANUAL, NOBODY, key_result, objective
 from tests.api.live_reader import Reader, Told, reading
 from tests.conftest import FakeClock
 
-#: Alone, a stream would end with the test.
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 NAMES = ("operations", "finance", "people")
@@ -55,9 +54,7 @@ async def ready(reader: Reader) -> None:
 async def marker(world: World, reader: Reader, number: int = 9) -> list[Told]:
     """What came before a change that everybody may see."""
     await value(world, "operations", number, "calm")
-    return [
-        told for told in await reader.until("objective", "operations/good") if not told.name == "operations/calm_up"
-    ]
+    return [told for told in await reader.until("objective", "operations/good") if told.name != "operations/calm_up"]
 
 
 async def test_a_change_is_told_as_the_list_shows_it(teams: World) -> None:
@@ -272,16 +269,14 @@ async def test_a_reader_goes_on_in_another_process(teams: World, database_url: s
         await reader.until("objective", "operations/good")
     await value(teams, "finance", 2)
     await value(teams, "people", 3)
-    async with open_world(database_url, clock) as second:
-        async with reading(second, headers, last_id=reader.last_id) as again:
-            told = await again.until("objective", "finance/good")
-            assert ("finance/mood_up", "2") in [(item.name, item.data.get("value")) for item in told]
-            assert not any((item.name or "").startswith("people/") for item in told)
-            mark = again.last_id
-        clock.advance(timedelta(minutes=1))
-        async with reading(second, headers, last_id=mark) as late:
-            # What the clock moved meanwhile, nobody has noted.
-            assert (await late.next()).kind == "reset"
+    async with open_world(database_url, clock) as second, reading(second, headers, last_id=reader.last_id) as again:
+        told = await again.until("objective", "finance/good")
+        assert ("finance/mood_up", "2") in [(item.name, item.data.get("value")) for item in told]
+        assert not any((item.name or "").startswith("people/") for item in told)
+    clock.advance(timedelta(minutes=1))
+    async with open_world(database_url, clock) as third, reading(third, headers, last_id=again.last_id) as late:
+        # What the clock moved meanwhile, nobody has noted.
+        assert (await late.next()).kind == "reset"
 
 
 @on_sqlite
