@@ -41,7 +41,7 @@ def answer_bytes(request: Request, body: bytes, *, version: int | None = None, m
     digest = hashlib.sha256(stable).hexdigest()[:32]
     tag = f'"{digest}"' if version is None else f'"{version}-{digest}"'
     headers = {"ETag": f"W/{tag}", **_NO_STORE}
-    if _is_known(request.headers.getlist("if-none-match"), tag):
+    if is_known(request.headers.getlist("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=media_type, headers=headers)
 
@@ -56,7 +56,8 @@ def result(view: BaseModel, *, status: int = 200, headers: dict[str, str] | None
     )
 
 
-def _is_known(given: list[str], tag: str) -> bool:
+def is_known(given: list[str], tag: str) -> bool:
+    """Whether one of the `If-None-Match` headers names the tag, weakly compared."""
     tags = [item.strip() for line in given for item in line.split(",")]
     return any(item == "*" or item.removeprefix("W/") == tag for item in tags)
 

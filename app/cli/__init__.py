@@ -18,6 +18,7 @@ from app.cli import (
     explaining,
     importing,
     judging,
+    mcp,
     notify,
     reading,
     running,
@@ -34,7 +35,6 @@ app = typer.Typer(
     help="Keeps every OKR key result at its true value, and says where each number came from.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -59,6 +59,7 @@ app.add_typer(templates.app, name="template", help="Ready-made key results to st
 app.add_typer(tokens.app, name="token", help="Create, list and revoke API tokens.")
 app.add_typer(demo.app, name="demo", help="The example organisation of `up --demo`.")
 app.add_typer(notify.app, name="notify", help="What teams are told: a preview, and what became of it.")
+mcp.add_to(app)
 doctor.add_to(app)
 checks.add_to(app)
 

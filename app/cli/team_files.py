@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
@@ -76,17 +76,40 @@ def apply(
 
 
 def export(
-    team: str, out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None
+    team: Annotated[str | None, typer.Argument(help="Whose; --csv takes all teams without it.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Its key results as CSV for a spreadsheet instead.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
 ) -> None:
     """Write a team's file back from the service; applying it again changes nothing."""
-    if not _NAME.fullmatch(team):
+    if team is None and not as_csv:
+        raise CommandError("name the team: `krsync export operations`. All teams go with --csv.", CALL_IS_WRONG)
+    if team is not None and not _NAME.fullmatch(team):
         raise CommandError("a team's name is lower-case letters, digits and underscores.", CALL_IS_WRONG)
     with connect() as service:
-        content = service.request("GET", f"/v1/teams/{quote(team, safe='')}/export", headers={"Accept": _YAML}).text
+        if as_csv:
+            content = _csv(service, team)
+        else:
+            path = f"/v1/teams/{quote(team or '', safe='')}/export"
+            content = service.request("GET", path, headers={"Accept": _YAML}).text
     if out is None:
-        say(content.rstrip("\n"))
+        say(content.rstrip("\r\n"))
     else:
-        out.write_text(content, encoding="utf-8")
+        out.write_text(content, encoding="utf-8", newline="")
+
+
+def _csv(service: Service, team: str | None) -> str:
+    """Every page of the key results as one CSV; the names of the columns once."""
+    asked = {"format": "csv", "limit": "1000"} | ({} if team is None else {"team": team})
+    pages: list[str] = []
+    path: str | None = f"/v1/key-results?{urlencode(asked)}"
+    while path is not None:
+        response = service.request("GET", path)
+        _, _, lines = response.text.partition("\r\n")  # no column's name holds a line's end
+        pages.append(lines if pages else response.text)
+        following = response.links.get("next", {}).get("url")
+        # Within the service that was asked, whatever the address says: the token goes nowhere else.
+        path = None if following is None else f"{urlsplit(following).path}?{urlsplit(following).query}"
+    return "".join(pages)
 
 
 def schema(

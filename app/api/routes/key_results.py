@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app.api.access import Hidden, Reader, Writer, narrowed
-from app.api.answers import IF_MATCH, Items, answer, if_match, result
+from app.api.answers import IF_MATCH, Items, answer, answer_bytes, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
 from app.api.examples import EXPLANATION, KEY_RESULT, PLAN, SAMPLE, page
@@ -30,6 +30,8 @@ from app.api.parameters import (
     Words,
     refuse_future,
 )
+from app.api.routes import badges
+from app.api.table import key_results_csv
 from app.domain.judgement import KeyResultStatus
 from app.domain.language import KeyResultSpec
 from app.domain.scalars import Name, Span
@@ -47,7 +49,9 @@ from app.services.read import (
 from app.services.views import ExplainView, KeyResultView, PlanView, RestatementView, SampleView
 
 router = APIRouter(prefix="/key-results", tags=["key results"])
+router.include_router(badges.keys)
 
+_CSV = "text/csv; charset=utf-8; header=present"
 _BODY = {"objective": "fast_start", "metric": "onboarding_days", "baseline": 15, "target": 5, "kind": "committed"}
 OfCycle = Annotated[CycleText | None, Field(description="That cycle's instance, instead of the current one.")]
 
@@ -72,6 +76,9 @@ class ListQuery(StrictQuery):
     q: Annotated[Words | None, Field(description="Words of the id or the title.")] = None
     as_of: AsOf = None
     known_at: KnownAt = None
+    format: Annotated[
+        Literal["json", "csv"], Field(description="CSV for a spreadsheet; its next page is in the header `Link`.")
+    ] = "json"
     limit: Limit = 100
     after: Cursor = None
 
@@ -113,14 +120,24 @@ class KeyResultHistory(Items[SampleView]):
     "",
     summary="List key results",
     response_model=Items[KeyResultView],
-    responses={200: shows(page(KEY_RESULT)), 304: {"description": "Unchanged."}, **errors()},
+    responses={
+        200: {
+            "description": "As asked.",
+            "content": {
+                "application/json": {"example": page(KEY_RESULT)},
+                "text/csv": {"schema": {"type": "string"}, "example": "id,title\r\n"},
+            },
+        },
+        304: {"description": "Unchanged."},
+        **errors(),
+    },
 )
 async def get_list(
     request: Request, context: Context, principal: Reader, hidden: Hidden, query: Annotated[ListQuery, Query()]
 ) -> Response:
     """Each with its judgement at this moment, by team and name."""
     place = None if query.after is None else decode_cursor("key_results", query.after, str, str, str)
-    given = query.model_dump(exclude={"after", "team"})
+    given = query.model_dump(exclude={"after", "team", "format"})
     wanted = KeyResultQuery(**given, team=narrowed(principal, query.team), hidden=hidden)
     if place is not None:
         wanted = replace(wanted, after=(str(place[0]), str(place[1]), str(place[2])))
@@ -129,6 +146,11 @@ async def get_list(
     async with context.services.database.reading() as session:
         items, following = await list_key_results(session, wanted, now=now)
     cursor = None if following is None else encode_cursor("key_results", *following)
+    if query.format == "csv":
+        response = answer_bytes(request, key_results_csv(items).encode(), media_type=_CSV)
+        if cursor is not None:
+            response.headers["Link"] = f'<{request.url.include_query_params(after=cursor)}>; rel="next"'
+        return response
     return answer(request, Items[KeyResultView](items=items, next=cursor))
 
 

@@ -11,11 +11,13 @@ from app.api.context import Context
 from app.api.docs import documentation
 from app.api.gauges import key_result_gauges
 from app.api.openapi import document_bytes, errors, problem, shows
+from app.api.routes import badges
 from app.errors import Forbidden, StoreUnavailable
 from app.store.ready import is_ready
 from app.telemetry import OPENMETRICS, Telemetry
 
 router = APIRouter(tags=["service"])
+router.include_router(badges.router)
 
 HTML = "text/html; charset=utf-8"
 
