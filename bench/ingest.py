@@ -85,6 +85,7 @@ class Server:
     port: int
     target: str
     pid: int
+    redis_url: str = ""
 
 
 @asynccontextmanager
@@ -109,7 +110,7 @@ async def served(
             process = stack.enter_context(_process(["-m", *module], environment, listening))
             port = listening.getsockname()[1]
             await _until_answered(port, process)
-            servers[kind] = Server(kind, port, target, process.pid)
+            servers[kind] = Server(kind, port, target, process.pid, valkey.url)
         if worker:
             process = stack.enter_context(_process(["-m", "app.cli", "worker"], environment))
             servers["worker"] = Server("worker", 0, "", process.pid)

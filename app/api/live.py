@@ -6,8 +6,6 @@ and nothing else. It resumes by `Last-Event-ID`; a reader that can not keep up i
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
@@ -69,25 +67,25 @@ class Live:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope)
-        is_open = False
         try:
             door, token, principal = await self._let_in(scope)
-            last_id = _header(scope, b"last-event-id")
-            async with door.hub.listening() as listener:
-                stream = _Stream(listener, principal)
-                with self._counted(token, stream):
-                    # From here on nothing is missed; what was before is told first.
-                    start = Start(door.hub.end, door.hub.mark)
-                    begin = await _beginning(door.hub, stream, last_id, start)
-                    is_open = True
-                    await send(_start(request_id))
-                    await _serve(door.hub, stream, begin, start.number, receive, send)
+            stream = _Stream(await door.hub.join(), principal)
         except Exception as error:
-            if is_open:
-                if isinstance(error, TimeoutError):
-                    log.info("live.slow_reader", request_id=request_id)
-                raise
             await send_problem(send, as_app_error(error), request_id, with_body=scope["method"] != "HEAD")
+            return
+        self._add(token, stream)
+        try:
+            # What a frame here refers to is kept as long as the stream is: there are a thousand of them.
+            del principal
+            number = await _begin(door.hub, stream, scope, request_id, send)
+            if number is not None:
+                await _serve(door.hub, stream, number, receive, send)
+        except TimeoutError:
+            log.info("live.slow_reader", request_id=request_id)
+            raise
+        finally:
+            door.hub.leave(stream.listener)
+            self._remove(token, stream)
 
     def end(self) -> None:
         """End every stream: the server is about to go. Readers come back by themselves."""
@@ -132,18 +130,20 @@ class Live:
             raise StoreUnavailable("Too many streams are open.", retry_after=30)
         return door, token, principal
 
-    @contextmanager
-    def _counted(self, token: str, stream: _Stream) -> Iterator[None]:
+    def _add(self, token: str, stream: _Stream) -> None:
         streams = self._streams.setdefault(token, set())
+        twin = next(iter(streams), None)
+        if twin is not None and twin.principal == stream.principal:
+            stream.principal, stream.sight = twin.principal, twin.sight  # kept once
         streams.add(stream)
         self._telemetry.streams.inc()
-        try:
-            yield
-        finally:
-            streams.discard(stream)
-            if not streams and self._streams.get(token) is streams:
-                del self._streams[token]
-            self._telemetry.streams.dec()
+
+    def _remove(self, token: str, stream: _Stream) -> None:
+        streams = self._streams[token]
+        streams.discard(stream)
+        if not streams:
+            del self._streams[token]
+        self._telemetry.streams.dec()
 
 
 def _start(request_id: str) -> Message:
@@ -160,11 +160,27 @@ def _start(request_id: str) -> Message:
     }
 
 
-async def _serve(hub: LiveHub, stream: _Stream, begin: bytes, number: int, receive: Receive, send: Send) -> None:
-    listener = stream.listener
-    leaving = asyncio.create_task(_left(receive, listener))
+async def _begin(hub: LiveHub, stream: _Stream, scope: Scope, request_id: str, send: Send) -> int | None:
+    """Tell a reader what it missed; the number of the event to go on from, None where it was refused. No change after
+    this begins is lost."""
+    start = Start(hub.end, hub.mark)
     try:
-        await send(_piece(b"retry: 2000\n\n" + begin))
+        begin = await _beginning(hub, stream, _header(scope, b"last-event-id"), start)
+    except Exception as error:
+        await send_problem(send, as_app_error(error), request_id)
+        return None
+    await send(_start(request_id))
+    await send(_piece(b"retry: 2000\n\n" + begin))
+    return start.number
+
+
+async def _serve(hub: LiveHub, stream: _Stream, number: int, receive: Receive, send: Send) -> None:
+    """Tell a reader what comes, until it leaves or has to go."""
+    listener = stream.listener
+    await receive()  # the request's body, of which there is none
+    leaving = asyncio.ensure_future(receive())
+    leaving.add_done_callback(listener.left)
+    try:
         while not listener.is_over:
             if number == hub.end and not await listener.wait():
                 break
@@ -195,12 +211,6 @@ async def _beginning(hub: LiveHub, stream: _Stream, last_id: bytes | None, start
     except Expired:
         return _RESET + start.mark
     return b"\n".join(event.data for event in missed if stream.principal.may_see(event.team)) + start.mark
-
-
-async def _left(receive: Receive, listener: Listener) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    listener.end()
 
 
 async def _look_at(database: Database, token: str, streams: set[_Stream], *, is_due: bool) -> None:

@@ -14,9 +14,9 @@ import itertools
 import re
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -65,6 +65,12 @@ class Listener:
         """Tell it to go."""
         self.is_over = True
         self.wake()
+
+    def left(self, receiving: "asyncio.Future[Any]") -> None:
+        """Its connection said something: there is only one thing that it can say."""
+        if not receiving.cancelled():
+            receiving.exception()
+        self.end()
 
     def beat(self) -> None:
         """Tell it to give a sign of life."""
@@ -123,22 +129,23 @@ class LiveHub:
         place, minute = self._follower.place, self._follower.minute
         return f"id: {place.sample}.{place.audit}.{minute}.{self._next}.{self._epoch}\n\n".encode()
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Listener]:
-        """There is one listener more within the block; StoreUnavailable where the database was never seen."""
-        try:
-            async with asyncio.timeout(_FIRST_LOOK):
-                await self._is_known.wait()
-        except TimeoutError:
-            raise StoreUnavailable from None
+    async def join(self) -> Listener:
+        """One listener more, until it leaves; StoreUnavailable where the database was never seen."""
+        if not self._is_known.is_set():
+            try:
+                async with asyncio.timeout(_FIRST_LOOK):
+                    await self._is_known.wait()
+            except TimeoutError:
+                raise StoreUnavailable from None
         listener = Listener()
         self._listeners.add(listener)
         if len(self._listeners) == 1:
             self._bell.set()
-        try:
-            yield listener
-        finally:
-            self._listeners.discard(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """It listens no more."""
+        self._listeners.discard(listener)
 
     def piece(self, number: int, sight: Sight, may_see: MaySee) -> bytes:
         """The events from a number on that somebody may see, with the mark; empty where there are none. Expired where

@@ -34,9 +34,13 @@ class Reader:
         self.has_left = asyncio.Event()
         self.is_read = asyncio.Event()
         self.is_read.set()
+        self._is_asked = False
         self._events: asyncio.Queue[Told | None] = asyncio.Queue()
 
     async def receive(self) -> dict[str, Any]:
+        if not self._is_asked:
+            self._is_asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
         await self.has_left.wait()
         return {"type": "http.disconnect"}
 
