@@ -13,6 +13,8 @@ import httpx
 from app.cli.output import CALL_IS_WRONG, INPUT_IS_WRONG, OUT_OF_REACH, CommandError, clean
 from app.supervisor import LOOPBACK, TOKEN_FILE, URL_FILE
 
+#: Seconds without a sign of life after which a stream is given up; the service gives one every fifteen.
+_SILENCE = 60.0
 _CLONE = Path(__file__).resolve().parents[2]
 
 
@@ -73,6 +75,17 @@ def _read(path: Path) -> str:
         return ""
 
 
+#: What to do next, by the status of an answer that leaves it open.
+_NEXT = {
+    401: "The token is not valid here; KRSYNC_TOKEN says which one is sent.",
+    403: "`krsync token create NAME --scope SCOPE` makes one that may, for whoever holds an admin's.",
+    404: "`krsync status` lists the key results that this token sees.",
+    429: "Try again in a while.",
+    500: "`krsync doctor` looks for the cause; the service's log has it under the request's id.",
+    503: "Try again in a while; `krsync doctor` says what is away.",
+}
+
+
 class ProblemError(CommandError):
     """The service refused: an `application/problem+json` answer. `errors` holds {pointer, code, detail} each."""
 
@@ -85,8 +98,8 @@ class ProblemError(CommandError):
         said = [clean(problem[key]) for key in ("title", "detail") if problem.get(key)]
         lines = [": ".join(said) or f"the service answered {status}"]
         lines += [f"  {clean(item.get('pointer') or '/')}: {clean(item.get('detail'))}" for item in self.errors]
-        if status == 401:
-            lines.append("  The token is not valid here; KRSYNC_TOKEN says which one is sent.")
+        if status in _NEXT:
+            lines.append(f"  {_NEXT[status]}")
         super().__init__("\n".join(lines), _exit_code(status))
 
 
@@ -136,6 +149,18 @@ class Service:
         if response.status_code >= 400:
             raise ProblemError(response.status_code, _mapping(response))
         return response
+
+    def lines(self, path: str) -> Iterator[str]:
+        """The lines of a stream as they come, until it ends; CommandError where there is none or it breaks."""
+        headers, timeout = {"Accept": "text/event-stream"}, httpx.Timeout(10, read=_SILENCE)
+        try:
+            with self._client.stream("GET", path, headers=headers, timeout=timeout) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise ProblemError(response.status_code, _mapping(response))
+                yield from response.iter_lines()
+        except httpx.HTTPError as error:
+            raise CommandError(f"{self.url} broke off ({type(error).__name__}).", OUT_OF_REACH) from error
 
     def get(self, path: str, **parameters: str | None) -> dict[str, Any]:
         """The JSON object at `path`; parameters that are None are left out."""

@@ -1,6 +1,5 @@
 """`status`: a look at the key results."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from app.cli.building import being_built
 from app.cli.client import Service, connect
+from app.cli.following import News
 from app.cli.output import (
     CALL_IS_WRONG,
     CommandError,
@@ -47,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
 def status(
     team: Annotated[str | None, typer.Argument(help="Only this team's key results.", show_default=False)] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks of --watch.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks of --watch at least.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="The key results as JSON.")] = False,
 ) -> None:
     """A table of key results: value, progress, status and freshness."""
@@ -67,12 +67,15 @@ def status(
 
 def _watch(service: Service, team: str | None, every: float) -> None:
     if not console.is_terminal:
-        raise CommandError("--watch needs a terminal.", CALL_IS_WRONG)
+        raise CommandError("--watch needs a terminal; `krsync status --json` is for a pipe.", CALL_IS_WRONG)
     try:
-        with Live(console=console, screen=False, auto_refresh=False, vertical_overflow="visible") as live:
+        with (
+            News(service, every) as news,
+            Live(console=console, screen=False, auto_refresh=False, vertical_overflow="visible") as live,
+        ):
             while True:
                 live.update(_status_view(service, team), refresh=True)
-                time.sleep(every)
+                news.wait()
     except KeyboardInterrupt:
         return
 
