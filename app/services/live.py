@@ -210,7 +210,9 @@ class LiveHub:
                         log.exception("live.look_failed")
                     await asyncio.sleep(LONGEST_WAIT)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._bell.wait(), LONGEST_WAIT)
+                    # Not wait_for: that of Python 3.11 can swallow the word to stop.
+                    async with asyncio.timeout(LONGEST_WAIT):
+                        await self._bell.wait()
                 self._bell.clear()
         finally:
             ringing.cancel()

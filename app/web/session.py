@@ -96,8 +96,9 @@ async def form_fields(request: Request) -> dict[str, str]:
 
 def own_path(path: str | None) -> str:
     """The path to go on to after signing in: one of ours, or the first page."""
-    is_own = path is not None and path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path
-    return path if is_own and path is not None else "/"
+    if path is None or not path.startswith("/") or path.startswith("//") or not path.isprintable() or "\\" in path:
+        return "/"
+    return path
 
 
 def remember(request: Request, response: Response, token: str) -> None:
