@@ -70,11 +70,12 @@ def _here() -> Iterator[Finding]:
 
 def show_version() -> NoReturn:
     """Print the version and end the command."""
-    say(_version())
+    say(own_version())
     raise typer.Exit
 
 
-def _version() -> str:
+def own_version() -> str:
+    """The version that is installed, or that of the clone."""
     try:
         return version("krsync")
     except PackageNotFoundError:  # a clone is put on the path, not installed
@@ -84,7 +85,7 @@ def _version() -> str:
 
 def _krsync() -> Finding:
     return Finding(
-        "krsync", "ok", f"{_version()}, Python {platform.python_version()}, {sys.platform} {platform.machine()}"
+        "krsync", "ok", f"{own_version()}, Python {platform.python_version()}, {sys.platform} {platform.machine()}"
     )
 
 

@@ -9,13 +9,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, TextIO
 from urllib.parse import quote
 
 import typer
 
 from app.cli.client import Service, connect
+from app.cli.doctor import own_version
 from app.cli.output import CommandError
 from app.domain.language import NAME_PATTERN
 
@@ -224,7 +224,7 @@ def _initialized(parameters: Mapping[str, Any]) -> Json:
     return {
         "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
         "capabilities": {"tools": {"listChanged": False}},
-        "serverInfo": {"name": "krsync", "title": "KRSync", "version": version("krsync")},
+        "serverInfo": {"name": "krsync", "title": "KRSync", "version": own_version()},
         "instructions": _INSTRUCTIONS,
     }
 

@@ -41,8 +41,20 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def validate(files: Files, show_all: All = False) -> None:
+def validate(
+    files: Files,
+    show_all: All = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Every problem and warning as JSON.")] = False,
+) -> None:
     """Check team files offline. Each problem is a line `file:line:column: path: message`."""
+    if as_json:
+        from app.cli.findings import findings_of
+
+        found = [finding for file in files for finding in findings_of(file, _read(file))]
+        say_json(found)
+        if any(finding["severity"] == "error" for finding in found):
+            raise typer.Exit(INPUT_IS_WRONG)
+        return
     bad = [file for file in files if _check(file, show_all=show_all) is None]
     if bad:
         raise typer.Exit(INPUT_IS_WRONG)

@@ -22,6 +22,7 @@ def create(
     out: Annotated[
         Path | None, typer.Option(help="Write the token to this new file (0600).", show_default=False)
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With its id and scopes, as JSON.")] = False,
 ) -> None:
     """Create a token. It is shown once, on standard output, and never again."""
     unknown = [word for word in scope if word not in SCOPES]
@@ -39,12 +40,14 @@ def create(
     with connect() as service:
         answer = service.request("POST", "/v1/tokens", json=body).json()
     token = str(answer["token"])
-    if descriptor is None:
-        say(token)
-    else:
+    if descriptor is not None:
         with os.fdopen(descriptor, "w") as file:
             file.write(token + "\n")
-        say(f"The token is in {out}")
+        answer.pop("token")  # it is in the file, and nowhere else
+    if as_json:
+        say_json(answer)
+    else:
+        say(token if descriptor is None else f"The token is in {out}")
 
 
 @app.command(name="list")
