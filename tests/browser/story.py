@@ -28,10 +28,13 @@ LONG_TITLE = (
 
 @dataclass
 class Story:
-    """The organisation at `http`, whose client holds an administrator's token. Days are counted from `now`."""
+    """The organisation at `http`, whose client holds an administrator's token. Days are counted from `now`.
+
+    Without `has_every_script` all names are Latin, for pictures taken where there is no font for others."""
 
     http: httpx.Client
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    has_every_script: bool = True
 
     @property
     def cycle(self) -> str:
@@ -199,7 +202,7 @@ class Story:
         return {
             "version": 1,
             "team": "platform",
-            "title": "平台工程",
+            "title": self._in("平台工程", "Platform"),
             "parent": "company",
             "connections": {
                 "monitor": {
@@ -210,20 +213,26 @@ class Story:
             "metrics": {name: manual("percent") for name in names} | {"latency": manual("ms")},
             "objectives": {
                 "dependable": {
-                    "title": "每一项服务都像自来水一样可靠",
+                    "title": self._in("每一项服务都像自来水一样可靠", "Services as dependable as water from the tap"),
                     "cycle": self.cycle,
                     "contributes_to": ["operations/fast_start"],
                     "key_results": {
-                        name: {"metric": name, "baseline": 90, "target": 99.9, "owner": "平台团队"} for name in names
+                        name: {
+                            "metric": name,
+                            "baseline": 90,
+                            "target": 99.9,
+                            "owner": self._in("平台团队", "platform@acme.example"),
+                        }
+                        for name in names
                     },
                 },
                 "swift": {
-                    "title": "خدمات سريعة لكل زميل في كل مكتب",
+                    "title": self._in("خدمات سريعة لكل زميل في كل مكتب", "Fast for every colleague in every office"),
                     "cycle": self.cycle,
                     "supports": ["operations/lean"],
                     "key_results": {
                         "latency": {
-                            "title": "زمن الاستجابة",
+                            "title": self._in("زمن الاستجابة", "Response time"),
                             "metric": "latency",
                             "baseline": 480,
                             "target": 200,
@@ -253,6 +262,9 @@ class Story:
     @property
     def middle(self) -> datetime:
         return quarter_start(self.now) + timedelta(days=45)
+
+    def _in(self, own: str, latin: str) -> str:
+        return own if self.has_every_script else latin
 
     def _past(self) -> None:
         """The quarter before, closed and graded, with a value that was mended since."""

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.cycle import parse_cycle
-from app.domain.pace import Curve, Pace, PacePoint, Steps, checkpoint, expected_progress, last_step, next_step
+from app.domain.pace import (
+    Curve,
+    Pace,
+    PacePoint,
+    Steps,
+    checkpoint,
+    expected_path,
+    expected_progress,
+    last_step,
+    next_step,
+)
 from app.domain.window import TimeSpan
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -180,3 +190,35 @@ def test_a_cycle_of_one_day_passes_in_it() -> None:
     assert expected_progress(day, at("2026-10-25T00:00") + timedelta(hours=12, minutes=30)) == Fraction(1, 2)
     assert expected_progress(day, at("2026-10-25T23:59"), Pace(steps="month", zone=BERLIN)) == 0
     assert expected_progress(day, at("2026-10-26T00:00"), Pace(steps="month", zone=BERLIN)) == 1
+
+
+@pytest.mark.parametrize(
+    "pace",
+    [
+        Pace(),
+        Pace(steps="month"),
+        Pace(steps=timedelta(days=14), curve="late"),
+        Pace(checkpoints=(PacePoint(START + timedelta(days=30), Fraction(1, 10)),)),
+        Pace(checkpoints=(PacePoint(START + timedelta(days=92), Fraction(1, 2)),)),
+    ],
+)
+@given(moments)
+def test_a_path_joined_by_lines_is_what_is_expected(pace: Pace, moment: datetime) -> None:
+    path = expected_path(CYCLE, pace)
+    assert (path[0].at, path[-1].at) == (CYCLE.start, CYCLE.end)
+    assert [point.at for point in path] == sorted({point.at for point in path})
+    if path[0].at <= moment < path[-2].at:
+        before = max((point for point in path if point.at <= moment), key=lambda point: point.at)
+        after = min((point for point in path if point.at > moment), key=lambda point: point.at)
+        share = Fraction(
+            (moment - before.at) // timedelta(microseconds=1), (after.at - before.at) // timedelta(microseconds=1)
+        )
+        joined = before.progress + (after.progress - before.progress) * share
+        assert abs(joined - expected_progress(CYCLE, moment, pace)) < Fraction(1, 10**6)
+
+
+@pytest.mark.parametrize("curve", ["early", "late", "s_curve"])
+def test_a_curve_is_drawn_through_points_of_it(curve: Curve) -> None:
+    path = expected_path(CYCLE, Pace(curve=curve))
+    assert len(path) == 33
+    assert all(point.progress == expected_progress(CYCLE, point.at, Pace(curve=curve)) for point in path)
