@@ -54,11 +54,9 @@ class Story:
         self._sent("PUT", f"/v1/metrics/{team}/{name}/values/{day:%Y-%m-%d}", json={"value": value})
 
     def values(self, metric: str, values: Iterable[tuple[int, str]]) -> None:
-        """(how many days ago, value), none of them before the quarter began."""
+        """(how many days ago, value), the oldest first; what would lie before the quarter is of its first day."""
         for ago, value in values:
-            day = self.now - timedelta(days=ago)
-            if day >= quarter_start(self.now):
-                self.value(metric, day, value)
+            self.value(metric, max(self.now - timedelta(days=ago), quarter_start(self.now)), value)
 
     def deliver(self, body: Any, *, token: str = TOKEN) -> httpx.Response:
         """A ticket's event to the help desk's hook."""
