@@ -15,6 +15,7 @@ from app.api import openapi
 from app.api.access import authenticated
 from app.api.body import field_errors
 from app.api.context import ApiContext
+from app.api.fast_reads import FastReads
 from app.api.front import Front
 from app.api.hooks import PREFIX, HookDoor, Hooks
 from app.api.live import PATH as LIVE_PATH
@@ -49,6 +50,7 @@ from app.services.ingest import DeliveryWriter
 from app.services.live import LiveHub
 from app.services.refusals import Refusals
 from app.services.team_file import pointer
+from app.store.data_version import data_version
 from app.telemetry import Telemetry
 
 _DESCRIPTION = """One source of truth for key results: each with its value, its judgement, and the reason for both.
@@ -68,6 +70,7 @@ class Api:
         self.hooks = Hooks(self.telemetry)
         self.live = Live(self.telemetry)
         self.routes = self._routes(open_context)
+        self.reads = FastReads(self.routes, self.telemetry)
         if install_pages is not None:
             install_pages(self.routes)
 
@@ -77,7 +80,7 @@ class Api:
         elif scope["type"] == "http" and scope["path"] == LIVE_PATH:
             await self.live(scope, receive, send)
         else:
-            await self.routes(scope, receive, send)
+            await self.reads(scope, receive, send)
 
     def lifespan(self) -> AbstractAsyncContextManager[object]:
         """What a server does around serving: for tests, which have no server."""
@@ -92,6 +95,8 @@ class Api:
                 hub = LiveHub(context.services)
                 self.live.door = LiveDoor(context.services.database, hub)
                 following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
+                version = data_version(context.services.database)
+                self.reads.clock, self.reads.version = context.services.clock, version
                 refusals = Refusals(context.services.database, context.services.clock)
                 self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer, refusals)
                 try:
@@ -99,11 +104,13 @@ class Api:
                 finally:
                     self.hooks.door = None
                     self.live.door = None
+                    self.reads.version = None
                     for task in following:
                         task.cancel()
                     await asyncio.gather(*following, return_exceptions=True)
                     await writer.close()
                     await refusals.close()
+                    await version.close()
 
         app = FastAPI(
             title="KRSync",

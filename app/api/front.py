@@ -16,7 +16,7 @@ from app.telemetry import Telemetry
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SAFE = [
+SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -51,7 +51,7 @@ async def send_problem(send: Send, error: AppError, request_id: str, *, with_bod
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-request-id", request_id.encode()),
-        *_SAFE,
+        *SAFE,
         *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
     ]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
@@ -87,7 +87,7 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 given = {name for name, _ in message["headers"]}
-                extra = [pair for pair in [(b"x-request-id", request_id.encode()), *_SAFE] if pair[0] not in given]
+                extra = [pair for pair in [(b"x-request-id", request_id.encode()), *SAFE] if pair[0] not in given]
                 message = {**message, "headers": [*message["headers"], *extra]}
             elif is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}

@@ -1,0 +1,140 @@
+"""Polls whose answer did not change: 304 without judging, ahead of the routes.
+
+The routes give every read an entity tag over its content. Which tag a reader got is kept together with the version of
+the data (`app.store.data_version`) and the minute: judgements have a resolution of a minute. As long as neither moved,
+the same token asking the same thing with that tag is answered at once. Whatever is written, a revoked token and a team
+that became private among it, makes the next read a whole one.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.answers import is_known
+from app.api.front import SAFE, request_id_of
+from app.store.data_version import DataVersion, Version
+from app.telemetry import Telemetry
+
+#: What depends on nothing but the database, the minute and who asks; with the name that the counters know it by.
+_ROUTES = {
+    "/v1/key-results": "/v1/key-results/{team}/{name}",
+    "/v1/objectives": "/v1/objectives/{team}/{name}",
+    "/v1/metrics": "/v1/metrics/{team}/{name}",
+    "/v1/alignment": "",
+}
+#: Another moment than now is computed every time.
+_PAST = (b"as_of", b"known_at", b"%")
+_MOST = 10_000
+
+Key = tuple[bytes, str, bytes, bytes]
+At = tuple[Version, int]
+
+
+class FastReads:
+    """Wraps the routes. `version` and `clock` are set by the lifespan."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self.version: DataVersion | None = None
+        self.clock: Callable[[], datetime] | None = None
+        self._app = app
+        self._telemetry = telemetry
+        self._at: At | None = None
+        self._tags: dict[Key, str] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        route = _route(scope["path"])
+        asked = None if route is None or self.version is None else _asked(scope)
+        if route is None or asked is None:
+            await self._app(scope, receive, send)
+            return
+        key, given = asked
+        at = await self._now()
+        tag = self._tags.get(key) if at is not None and at == self._at else None
+        if tag is None or given is None or not is_known([given], tag.removeprefix("W/")):
+            await self._read(scope, receive, send, key, at)
+            return
+        await send(_not_modified(tag, request_id_of(scope)))
+        await send({"type": "http.response.body", "body": b""})
+        self._telemetry.requests.labels("GET", route, "304").inc()
+        self._telemetry.request_seconds.labels(route).observe(time.perf_counter() - began)
+
+    async def _now(self) -> At | None:
+        if self.version is None or self.clock is None:
+            return None
+        version = await self.version.read()
+        # Before the answer is computed, never after: what is written meanwhile makes this version one of the past.
+        return None if version is None else (version, int(self.clock().timestamp()) // 60)
+
+    async def _read(self, scope: Scope, receive: Receive, send: Send, key: Key, at: At | None) -> None:
+        """Ask the routes, and keep the tag that they give."""
+        if at is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (200, 304):
+                for name, value in message["headers"]:
+                    if name == b"etag":
+                        self._keep(key, at, value.decode("latin-1"))
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+    def _keep(self, key: Key, at: At, tag: str) -> None:
+        if at != self._at or len(self._tags) >= _MOST:
+            self._at = at
+            self._tags.clear()
+        self._tags[key] = tag
+
+
+def _route(path: str) -> str | None:
+    """How the counters name a path that may be answered here, None for any other."""
+    if path in _ROUTES:
+        return path
+    parts = path.split("/")
+    return _ROUTES.get(f"/v1/{parts[2]}") or None if len(parts) == 5 and parts[1] == "v1" else None
+
+
+def _asked(scope: Scope) -> tuple[Key, str | None] | None:
+    """What is asked by whom, and the tag that they have; None for what the routes are to answer in any case."""
+    query: bytes = scope["query_string"]
+    if any(word in query for word in _PAST):
+        return None
+    token = accept = given = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if token is not None:
+                return None
+            token = value
+        elif name == b"if-none-match":
+            if given is not None:
+                return None
+            given = value
+        elif name == b"accept":
+            if accept is not None:
+                return None
+            accept = value
+        elif name == b"content-length" or name == b"transfer-encoding":
+            return None
+    if token is None:
+        return None
+    return (token, scope["path"], query, accept or b""), None if given is None else given.decode("latin-1")
+
+
+def _not_modified(tag: str, request_id: str) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": 304,
+        "headers": [
+            (b"etag", tag.encode("latin-1")),
+            (b"cache-control", b"private, no-cache"),
+            (b"x-request-id", request_id.encode()),
+            *SAFE,
+        ],
+    }
