@@ -59,10 +59,19 @@ async def note_standing(session: AsyncSession, key_result_id: int, version: int,
 
 async def forget_others(session: AsyncSession, team_ids: Collection[int]) -> None:
     """Forget what was told of key results that are not current, or of other teams: they begin anew some day."""
-    gone = select(col(KeyResult.id)).where(
-        or_(col(KeyResult.team_id).not_in(team_ids), col(KeyResult.is_current).is_(False))
-    )
-    await session.execute(delete(ToldStanding).where(col(ToldStanding.key_result_id).in_(gone)))
+    await session.execute(delete(ToldStanding).where(_is_other(team_ids)))
+
+
+async def has_others(session: AsyncSession, team_ids: Collection[int]) -> bool:
+    """Whether there is anything to forget."""
+    return (
+        await session.execute(select(col(ToldStanding.version)).where(_is_other(team_ids)).limit(1))
+    ).first() is not None
+
+
+def _is_other(team_ids: Collection[int]) -> ColumnElement[bool]:
+    is_other = or_(col(KeyResult.team_id).not_in(team_ids), col(KeyResult.is_current).is_(False))
+    return col(ToldStanding.key_result_id).in_(select(col(KeyResult.id)).where(is_other))
 
 
 async def watched_since(session: AsyncSession, team_id: int) -> datetime | None:

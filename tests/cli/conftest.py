@@ -54,7 +54,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[httpx.Reques
         def connect() -> Service:
             return Service(Target("http://krsync.test", "okr_test"), transport=httpx.MockTransport(answer))
 
-        for module in ("reading", "explaining", "judging", "team_files", "tokens", "trying"):
+        for module in ("reading", "explaining", "judging", "notify", "team_files", "tokens", "trying"):
             monkeypatch.setattr(f"app.cli.{module}.connect", connect)
 
     return put

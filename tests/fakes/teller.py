@@ -35,9 +35,9 @@ async def main(url: str, now: str, moment: str) -> None:
     services = make_services(Database(url), clock, lambda: replace(toolbox(client, clock), guard=None))
     services.secrets.values.update(SECRETS)  # type: ignore[attr-defined]
     if moment == "before":
-        outbox.append_notice = hang  # type: ignore[assignment]
+        outbox.append_notice = hang
     else:
-        outbox.settle = hang  # type: ignore[assignment]
+        outbox.settle = hang
     await watch.watch(services)
     await dispatch.dispatch_due(services)
 

@@ -11,7 +11,8 @@ from app.services.notify import regular
 from app.services.notify.regular import tell_regularly
 from app.services.notify.watch import watch
 from tests.conftest import FakeClock
-from tests.services.telling import EVERYWHERE, TEAM, Told, file_with, open_told
+from tests.services.story import TEAM
+from tests.services.telling import EVERYWHERE, Told, file_with, open_told
 
 WEEKLY = EVERYWHERE + '  digest: {weekday: mon, at: "09:00"}\n'
 

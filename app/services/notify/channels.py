@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import structlog
+from pydantic import ValidationError
+
 from app.domain.notify import EnvironmentReference, FileReference, NotifySpec
 from app.services.context import Services
 from app.store.tables import Team
 from connectors.errors import AuthenticationError
 from connectors.secrets import SecretReference
+
+log = structlog.get_logger(__name__)
 
 
 def reference_of(spec: EnvironmentReference | FileReference) -> SecretReference:
@@ -17,9 +22,15 @@ def reference_of(spec: EnvironmentReference | FileReference) -> SecretReference:
 
 
 def notify_spec(team: Team) -> NotifySpec | None:
-    """What the team says of how it is told; None where it says nothing."""
+    """What the team says of how it is told; None where it says nothing, or nothing that this version understands."""
     stored: dict[str, Any] | None = team.spec.get("notify")
-    return None if stored is None else NotifySpec.model_validate(stored)
+    if stored is None:
+        return None
+    try:
+        return NotifySpec.model_validate(stored)
+    except ValidationError:
+        log.warning("notify.not_understood", team=team.name)
+        return None
 
 
 async def secret_value(services: Services, team: str, spec: EnvironmentReference | FileReference) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from pydantic import ValidationError
 
 from app.domain.notice import quiet_until, retry_wait
 from app.domain.notify import NotifySpec
@@ -58,7 +57,7 @@ async def _serve(services: Services, way: Sequence[Sending]) -> None:
                 for other in way[position:]:
                     await outbox.settle(session, other)
             return
-        spec = _spec(sending)
+        spec = notify_spec(sending.team)
         until = None if spec is None or sending.channel == "webhook" else _quiet(sending, spec, now)
         if until is None:
             until = await _send_one(services, spec, sending)
@@ -68,13 +67,6 @@ async def _serve(services: Services, way: Sequence[Sending]) -> None:
                     await outbox.settle(session, other)
                 await outbox.postpone(session, sending.team.id, sending.channel, until)
             return
-
-
-def _spec(sending: Sending) -> NotifySpec | None:
-    try:
-        return notify_spec(sending.team)
-    except ValidationError:  # stored by a version that knew more
-        return None
 
 
 def _quiet(sending: Sending, spec: NotifySpec, now: datetime) -> datetime | None:

@@ -52,8 +52,11 @@ async def watch(services: Services) -> int:
     """Look at every team that is told anything; returns how many transitions were written."""
     async with services.database.reading() as session:
         teams = await told_teams(session)
-    async with services.database.writing() as session:
-        await outbox.forget_others(session, [team.id for team, _ in teams])
+        ids = [team.id for team, _ in teams]
+        is_left = await outbox.has_others(session, ids)
+    if is_left:
+        async with services.database.writing() as session:
+            await outbox.forget_others(session, ids)
     written = 0
     for team, spec in teams:
         try:
