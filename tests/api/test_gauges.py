@@ -18,7 +18,7 @@ async def scraped(world: World) -> Series:
     assert answer.status_code == 200
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): float(sample.value)
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
         for sample in family.samples
     }
 

@@ -114,7 +114,7 @@ async def test_the_dashboard_asks_only_for_what_is_exposed(tmp_path: Path) -> No
     finally:
         await krsync.stop()
     exposed: set[str] = set()
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(family.type, ("",))
         exposed |= {family.name + suffix for suffix in suffixes}
 
