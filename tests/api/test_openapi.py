@@ -42,7 +42,8 @@ def _never_opened() -> Any:
 
 
 SCHEMA = schemathesis.openapi.from_dict(Api(_never_opened).routes.openapi())
-OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
+# An event stream has no end to wait for: `test_live` reads it.
+OPERATIONS = [found for result in SCHEMA.get_all_operations() if (found := result.ok()).path != "/v1/live"]
 
 
 class Caller:
