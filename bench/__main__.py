@@ -1,15 +1,15 @@
-"""`python -m bench evaluate`, `reextract`, `forecast`, `ingest`, `jira` and `live`; `--help` says what each takes."""
+"""`python -m bench NAME`: evaluate, reextract, forecast, ingest, jira, live, reads; `--help` says what each takes."""
 
 import argparse
 import asyncio
 
-from bench import evaluate, forecast, ingest, jira, live, reextract
+from bench import evaluate, forecast, ingest, jira, live, reads, reextract
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="NAME")
-    for module in (evaluate, reextract, forecast, ingest, jira, live):
+    for module in (evaluate, reextract, forecast, ingest, jira, live, reads):
         command = commands.add_parser(module.NAME, help=module.HELP)
         command.add_argument("--database", metavar="URL", help="an empty database; else SQLite and PostgreSQL in turn")
         module.options(command)

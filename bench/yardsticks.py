@@ -1,7 +1,8 @@
-"""Other ways to take a webhook, served as ours is: `python -m bench.yardsticks noop|plain DESCRIPTOR URL`.
+"""Other ways to take a webhook, served as ours is: `python -m bench.yardsticks noop|plain|get DESCRIPTOR URL`.
 
 `noop` is a bare Starlette route that answers 202 and reads nothing. `plain` is what one writes first: a FastAPI
 endpoint that verifies the signature, parses with pydantic and stores one SQLModel row in a transaction of its own.
+`get` is a FastAPI route that does nothing, for reads to be compared with.
 """
 
 import hashlib
@@ -52,6 +53,16 @@ def noop() -> ASGIApp:
     return Starlette(routes=[Route("/hook", take, methods=["POST"])])
 
 
+def get() -> ASGIApp:
+    app = FastAPI()
+
+    @app.get("/nothing")
+    async def nothing() -> dict[str, str]:
+        return {}
+
+    return app
+
+
 def plain(url: str) -> ASGIApp:
     secret = os.environ[SECRET_VARIABLE].encode()
     engine = create_async_engine(url)
@@ -94,7 +105,7 @@ def plain(url: str) -> ASGIApp:
 
 def main() -> None:
     kind, descriptor, url = sys.argv[1:]
-    app = noop() if kind == "noop" else plain(url)
+    app = noop() if kind == "noop" else get() if kind == "get" else plain(url)
     listening = socket.socket(fileno=int(descriptor))
     config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])

@@ -6,10 +6,12 @@ the same token asking the same thing with that tag is answered at once. Whatever
 that became private among it, makes the next read a whole one.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
 
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.answers import is_known
@@ -27,6 +29,7 @@ _ROUTES = {
 #: Another moment than now is computed every time.
 _PAST = (b"as_of", b"known_at", b"%")
 _MOST = 10_000
+_EMPTY: Message = {"type": "http.response.body", "body": b""}
 
 Key = tuple[bytes, str, bytes, bytes]
 At = tuple[Version, int]
@@ -42,6 +45,8 @@ class FastReads:
         self._telemetry = telemetry
         self._at: At | None = None
         self._tags: dict[Key, str] = {}
+        self._asking: dict[tuple[Key, At], asyncio.Event] = {}
+        self._counters: dict[str, tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -55,14 +60,29 @@ class FastReads:
             return
         key, given = asked
         at = await self._now()
-        tag = self._tags.get(key) if at is not None and at == self._at else None
-        if tag is None or given is None or not is_known([given], tag.removeprefix("W/")):
-            await self._read(scope, receive, send, key, at)
-            return
-        await send(_not_modified(tag, request_id_of(scope)))
-        await send({"type": "http.response.body", "body": b""})
-        self._telemetry.requests.labels("GET", route, "304").inc()
-        self._telemetry.request_seconds.labels(route).observe(time.perf_counter() - began)
+        if at is not None and given is not None:
+            tag = await self._tag(key, at)
+            if tag is not None and (given == tag or is_known([given], tag.removeprefix("W/"))):
+                await send(_not_modified(tag, request_id_of(scope)))
+                await send(_EMPTY)
+                self._count(route, time.perf_counter() - began)
+                return
+        await self._read(scope, receive, send, key, at)
+
+    async def _tag(self, key: Key, at: At) -> str | None:
+        """The tag of what is asked, where it is known at that version; waits for whoever is finding it out just now."""
+        asking = self._asking.get((key, at))
+        if asking is not None:
+            await asking.wait()
+        return self._tags.get(key) if at == self._at else None
+
+    def _count(self, route: str, seconds: float) -> None:
+        if route not in self._counters:
+            requests = self._telemetry.requests.labels("GET", route, "304")
+            self._counters[route] = (requests, self._telemetry.request_seconds.labels(route))
+        requests, timing = self._counters[route]
+        requests.inc()
+        timing.observe(seconds)
 
     async def _now(self) -> At | None:
         if self.version is None or self.clock is None:
@@ -84,7 +104,12 @@ class FastReads:
                         self._keep(key, at, value.decode("latin-1"))
             await send(message)
 
-        await self._app(scope, receive, answer)
+        is_over = self._asking.setdefault((key, at), asyncio.Event())
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            is_over.set()
+            self._asking.pop((key, at), None)
 
     def _keep(self, key: Key, at: At, tag: str) -> None:
         if at != self._at or len(self._tags) >= _MOST:

@@ -127,6 +127,7 @@ data: {"id":"operations/fast_start"}
 id: 8124.911.29823450.2.5f1c09a2b7e40
 
 """
+_LIVE_EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("event", "data", "id")}}
 _LIVE: dict[str, Any] = {
     "tags": ["live"],
     "summary": "Follow what changes",
@@ -152,7 +153,7 @@ _LIVE: dict[str, Any] = {
     "responses": {
         "200": {
             "description": "The stream.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _LIVE_EXAMPLE}},
+            "content": {"text/event-stream": {"schema": _LIVE_EVENT, "example": _LIVE_EXAMPLE}},
         },
         **{str(status): problem(status) for status in (400, 401, 403, 503)},
     },

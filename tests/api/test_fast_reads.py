@@ -72,7 +72,7 @@ async def test_who_asks_and_what_is_asked_tell_reads_apart(world: World) -> None
     for _ in (1, 2):
         assert (await world.http.get("/v1/key-results", headers=one | known)).status_code == 304
         assert (await world.http.get("/v1/key-results", headers=known)).status_code == 401
-        wrong = {"Authorization": one["Authorization"][:-1] + "x"}
+        wrong = {"Authorization": f"Bearer {await world.token('read')}x"}
         assert (await world.http.get("/v1/key-results", headers=wrong | known)).status_code == 401
         assert (await world.http.get("/v1/key-results?limit=1", headers=one | known)).status_code == 200
         assert (await world.http.get("/v1/key-results?surprise=1", headers=one | known)).status_code == 422
