@@ -103,7 +103,7 @@ async def reading(
         "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
     }
     reader = Reader()
-    task = asyncio.create_task(world.api(scope, reader.receive, reader.send))  # type: ignore[arg-type]
+    task = asyncio.create_task(world.api(scope, reader.receive, reader.send))
     try:
         yield reader
     finally:

@@ -11,7 +11,7 @@ import pytest
 import app.api.live
 import app.services.live
 from app.queue import Doorbell
-from app.services.tokens import revoke_token
+from app.services.tokens import authenticate, revoke_token
 from app.store import audit, organisation
 from tests.api.conftest import ADMIN, World, on_sqlite, open_world
 from tests.api.judged_case import MANUAL, NOBODY, key_result, objective
@@ -196,7 +196,7 @@ async def test_a_revoked_token_ends_its_streams(teams: World) -> None:
     ):
         await ready(reader)
         await ready(other)
-        principal = await app.api.live.authenticate(teams.services.database, token)
+        principal = await authenticate(teams.services.database, token)
         await revoke_token(teams.services.database, principal.token_id, principal=ADMIN, now=teams.services.clock())
         await teams.bell.changed()
         await reader.ended()
@@ -399,7 +399,7 @@ async def test_a_reader_that_does_not_read_is_let_go(hasty: World) -> None:
     slow = Reader()
     headers = [(name.lower().encode(), text.encode()) for name, text in (await hasty.as_("read")).items()]
     scope = {"type": "http", "method": "GET", "path": "/v1/live", "query_string": b"", "headers": headers}
-    task = asyncio.create_task(hasty.api(scope, slow.receive, slow.send))  # type: ignore[arg-type]
+    task = asyncio.create_task(hasty.api(scope, slow.receive, slow.send))
     await ready(slow)
     slow.is_read.clear()
     with pytest.raises(TimeoutError):
