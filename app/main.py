@@ -11,6 +11,7 @@ from app.api.context import ApiContext
 from app.runtime import open_runtime
 from app.settings import Settings
 from app.telemetry import configure_logs
+from app.web.router import install as install_pages
 
 log = structlog.get_logger(__name__)
 
@@ -27,4 +28,4 @@ def create_app(settings: Settings | None = None) -> Api:
         async with open_runtime(chosen) as runtime:
             yield ApiContext(services=runtime.services, seal=runtime.seal)
 
-    return Api(open_context)
+    return Api(open_context, install_pages)
