@@ -86,6 +86,7 @@
     })
     source.addEventListener('connection', () => refresh('[data-live-connections]'))
     source.addEventListener('reset', all)
+    source.addEventListener('removed', () => { refreshGraph(); refreshSums() })
   }
   const leave = () => { clearTimeout(retry); source?.close(); source = null }
   if (live) {
