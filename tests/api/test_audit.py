@@ -23,6 +23,8 @@ _CHANGE_NOTHING = {
     "POST /v1/connections/{team}/{name}/try",
     # It needs a read that found far less than before: see the stories of deletion.
     "POST /v1/datasets/{team}/{name}/confirm-drop",
+    # It needs something that was told: see the notifications.
+    "POST /v1/notifications/{id}/replay",
 }
 
 

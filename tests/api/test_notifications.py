@@ -47,8 +47,14 @@ async def test_what_was_told_is_listed_and_can_be_sent_again(world: World, clock
     (notice,) = [one for one in found if one["subject"] == "operations/satisfaction_up"]
     assert notice["summary"] == "Satisfaction up: met → at risk"
     assert {way["channel"]: way["state"] for way in notice["channels"]} == {"webhook": "waiting", "email": "waiting"}
-    again = await world.http.post(f"/v1/notifications/{notice['id']}/replay", headers=writer)
+    because = writer | {"X-KRSync-Reason": "the receiver was away"}
+    again = await world.http.post(f"/v1/notifications/{notice['id']}/replay", headers=because)
     assert (again.status_code, again.json()["message_id"]) == (202, notice["message_id"])
+    log = await world.http.get("/v1/audit?kind=notification", headers=await world.as_("admin"))
+    (entry,) = log.json()["items"]
+    assert (entry["actor"], entry["action"]) == ("token:write", "replay")
+    assert entry["object"] == f"operations/{notice['id']}"
+    assert entry["reason"] == "the receiver was away"
     assert (await world.http.post("/v1/notifications/999999/replay", headers=writer)).status_code == 404
     assert (await world.http.get("/v1/notifications?state=dead", headers=reader)).json()["items"] == []
     await world.apply()

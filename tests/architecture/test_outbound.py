@@ -27,6 +27,7 @@ MAKERS = {
     "connectors/guarded_requests.py": "the factory's guard under requests",
     "connectors/jira/directory.py": "the jira package, on the guarded adapter",
     "app/demo/doors.py": "plays the example into the service beside it",
+    "app/services/notify/mail.py": "speaks SMTP with the server that the operator names",
     "app/supervisor.py": "asks the processes it has started whether they are up",
 }
 #: The command line is a client of our own API, on the operator's machine.
