@@ -4,8 +4,8 @@ A listener holds nothing but its place in the log; what it missed while it was s
 may see the same share, and one that is far behind is told to read everything again (`reset`). The hub follows the
 database (`app.services.live_follower`): a bell says when to look, a second without one is the longest that it waits.
 
-A mark ends each piece: the newest sample and audit entry that were told, the minute of judging, and the place in this
-process's log. With it a reader goes on where it was: from the log, or in another process from the database.
+A mark ends each piece: the sample and the audit entry up to which all were told, the minute of judging, and the place
+in this process's log. With it a reader goes on where it was: from the log, or in another process from the database.
 """
 
 import asyncio

@@ -66,6 +66,22 @@ class Ids:
         """The ids to ask for again."""
         return self._missing.keys()
 
+    @property
+    def settled(self) -> int:
+        """The id up to which nothing more can come."""
+        return next(iter(self._missing), self.newest + 1) - 1
+
+    def pass_over(self, newest: int, ids: Collection[int], now: datetime) -> None:
+        """Take everything up to the newest as seen, but for what is not among the last LOOK_BACK `ids` (ascending)."""
+        if not self._come_late:
+            self.newest = newest
+            return
+        first = max(newest - LOOK_BACK, 0)
+        # An id that has been missing keeps its age: one that was rolled back is not waited for again and again.
+        self._missing = {late: since for late, since in self._missing.items() if first < late < newest}
+        self.newest = first if newest < self.newest else max(self.newest, first)
+        self.take(ids, now)
+
     def take(self, ids: Collection[int], now: datetime) -> None:
         """Note ids that were read, in ascending order."""
         for number in ids:
@@ -96,8 +112,8 @@ class Follower:
 
     @property
     def place(self) -> Place:
-        """The newest rows that were told of."""
-        return Place(self._samples.newest, self._audits.newest)
+        """The rows up to which all were told of; of those after it, some may have been."""
+        return Place(self._samples.settled, self._audits.settled)
 
     @property
     def minute(self) -> int:
@@ -113,16 +129,15 @@ class Follower:
         now = self._services.clock()
         async with self._services.database.reading() as session:
             place = await changes.newest_place(session)
-            samples = audits = []
+            samples: list[int] = []
+            audits: list[int] = []
             if self._come_late:
                 samples = await changes.sample_ids_after(session, max(place.sample - LOOK_BACK, 0))
                 audits = await changes.audit_ids_after(session, max(place.audit - LOOK_BACK, 0))
         if self._skipped_to is not None and not is_wanted():
             return False
-        self._samples, self._audits = (
-            _begun(place.sample, samples, now, self._come_late),
-            _begun(place.audit, audits, now, self._come_late),
-        )
+        self._samples.pass_over(place.sample, samples, now)
+        self._audits.pass_over(place.audit, audits, now)
         self._told.clear()
         self._health = self._minute = None
         self._skipped_to = (place, _minute_of(now))
@@ -169,15 +184,11 @@ class Follower:
         now = self._services.clock()
         if sample > self._samples.newest or audit > self._audits.newest or minute != _minute_of(now):
             raise TooMuch
-        back = LOOK_BACK if self._come_late else 0
-        since = now - LATE_BY
         async with self._services.database.reading() as session:
-            rows = await changes.samples_after(session, max(sample - back, 0), MOST_AT_ONCE)
-            entries = await changes.audits_after(session, max(audit - back, 0), MOST_AT_ONCE)
+            rows = await changes.samples_after(session, sample, MOST_AT_ONCE)
+            entries = await changes.audits_after(session, audit, MOST_AT_ONCE)
             if len(rows) == MOST_AT_ONCE or len(entries) == MOST_AT_ONCE:
                 raise TooMuch
-            rows = [row for row in rows if row.id > sample or row.recorded_at >= since]
-            entries = [entry for entry in entries if entry.id > audit or entry.at >= since]
             if any(entry.kind in _BROAD for entry in entries):
                 raise TooMuch
             touched, events = await self._touched(session, rows, entries)
@@ -257,13 +268,6 @@ class Follower:
         gone = sorted((self._health or {}).keys() - states.keys())
         found += [_event(_pair(name)[0], "removed", {"kind": "connection", "id": name}) for name in gone]
         return found, states
-
-
-def _begun(newest: int, ids: list[int], now: datetime, come_late: bool) -> Ids:
-    begun = Ids(come_late=come_late)
-    begun.newest = max(newest - LOOK_BACK, 0) if ids else newest
-    begun.take(ids, now)
-    return begun
 
 
 def _minute_of(now: datetime) -> int:

@@ -7,7 +7,6 @@ asks for those again (`missing`).
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, or_, select, tuple_
@@ -32,7 +31,6 @@ class NewSample(NamedTuple):
     id: int
     metric_id: int
     quality: str
-    recorded_at: datetime
 
 
 class NewEntry(NamedTuple):
@@ -42,7 +40,6 @@ class NewEntry(NamedTuple):
     kind: str
     name: str
     action: str
-    at: datetime
 
 
 async def newest_place(session: AsyncSession) -> Place:
@@ -67,7 +64,7 @@ async def samples_after(
 ) -> list[NewSample]:
     """Samples after an id, and those of the missing that have come, oldest first."""
     query = (
-        select(col(Sample.id), col(Sample.metric_id), col(Sample.quality), col(Sample.recorded_at))
+        select(col(Sample.id), col(Sample.metric_id), col(Sample.quality))
         .where(_after(col(Sample.id), after, missing))
         .order_by(col(Sample.id))
         .limit(limit)
@@ -78,7 +75,7 @@ async def samples_after(
 async def audits_after(session: AsyncSession, after: int, limit: int, missing: Collection[int] = ()) -> list[NewEntry]:
     """Audit entries after an id, and those of the missing that have come, oldest first."""
     query = (
-        select(col(Audit.id), col(Audit.object_kind), col(Audit.object_id), col(Audit.action), col(Audit.at))
+        select(col(Audit.id), col(Audit.object_kind), col(Audit.object_id), col(Audit.action))
         .where(_after(col(Audit.id), after, missing))
         .order_by(col(Audit.id))
         .limit(limit)

@@ -139,7 +139,8 @@ async def world(database_url: str, clock: FakeClock) -> AsyncIterator[World]:
 @asynccontextmanager
 async def open_world(database_url: str, clock: FakeClock, queue: Queue | None = None) -> AsyncIterator[World]:
     """The API over a migrated database, for the length of the block; rings go to `queue` instead of `bell`."""
-    bell, environ = Bell(), {}
+    bell = Bell()
+    environ: dict[str, str] = {}
     outbound: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -165,7 +166,9 @@ async def open_world(database_url: str, clock: FakeClock, queue: Queue | None = 
 
     api = Api(open_context)
     transport = httpx.ASGITransport(api)
-    async with api.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://krsync.test") as http:
-        yield World(api, http, services, bell, environ, outbound)
-    await client.aclose()
-    await database.close()
+    try:
+        async with api.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://krsync.test") as http:
+            yield World(api, http, services, bell, environ, outbound)
+    finally:
+        await client.aclose()
+        await database.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -316,17 +316,16 @@ async def test_a_reader_that_is_far_behind_reads_everything_again(
             assert (await lost.next()).kind == "reset"
 
 
+async def note(session: Any, name: str, kind: str = "key_result") -> None:
+    now = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+    await audit.append_audit(session, at=now, actor="tests", action="check_in", object_kind=kind, object_id=name)
+    await session.flush()
+
+
 @on_postgresql
 async def test_what_is_committed_late_is_not_lost(teams: World) -> None:
     """An id is given out before the commit: the one with the lower id may come after the other."""
-    database, now = teams.services.database, teams.services.clock()
-
-    async def note(session: Any, name: str) -> None:
-        await audit.append_audit(
-            session, at=now, actor="tests", action="check_in", object_kind="key_result", object_id=name
-        )
-        await session.flush()
-
+    database = teams.services.database
     async with reading(teams, await teams.as_("read")) as reader:
         await ready(reader)
         async with database.writing() as late:
@@ -338,6 +337,29 @@ async def test_what_is_committed_late_is_not_lost(teams: World) -> None:
             assert [told.name for told in await reader.until("objective")] == ["finance/mood_up", "finance/good"]
         await teams.bell.changed()
         assert [told.name for told in await reader.until("objective")] == ["operations/mood_up", "operations/good"]
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        ("key_result", "operations/mood_up", ("key_result", "operations/mood_up")),
+        ("team", "operations", ("reset", None)),
+    ],
+)
+async def test_what_is_committed_late_is_told_in_another_process(
+    teams: World, database_url: str, clock: FakeClock, kind: str, name: str, expected: tuple[str, str | None]
+) -> None:
+    headers = await teams.as_("read")
+    async with reading(teams, headers) as reader:
+        await ready(reader)
+        async with teams.services.database.writing() as late:
+            await note(late, name, kind)
+            await value(teams, "finance", 1)
+            await reader.until("objective", "finance/good")
+    async with open_world(database_url, clock) as second, reading(second, headers, last_id=reader.last_id) as again:
+        told = await again.until(*expected)
+        assert [item.kind for item in told].count("reset") == (expected[0] == "reset")
 
 
 async def test_processes_tell_each_others_changes(database_url: str, clock: FakeClock, redis_url: str) -> None:
