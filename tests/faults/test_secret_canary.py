@@ -1,5 +1,6 @@
 """A secret never leaves: looked for in every answer of the API, in all that `up` says, and in all that it writes."""
 
+import asyncio
 import base64
 import itertools
 import sys
@@ -24,6 +25,7 @@ ERP_KEY = b"canary of the erp secret 71bd.."
 ERP_SECRET = "whsec_" + base64.b64encode(ERP_KEY).decode()
 BEARER = "canary-of-the-bearer-token-5ac0"
 SEALED = "canary-of-the-sealed-token-d113"
+STREAM = "/v1/live"
 
 FILE = """
 version: 1
@@ -60,14 +62,16 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "/v1/metrics": ("issues", "orders", "refused"),
     "/v1/datasets": ("issues", "orders", "visits"),
     "/v1/connections": ("jira", "erp", "door", "sealed"),
+    "/badge": ("issues", "refused"),
 }
 
 
 async def test_no_secret_is_ever_seen_again(tmp_path: Path, shared_data: Path) -> None:
     site = JiraCloudFake.of(load_devlake(shared_data / "jira" / "devlake"), token=JIRA_TOKEN)
-    # A proxy that repeats the request in its refusal, once; the sealed token is refused at every time.
+    # A proxy that repeats the request in its refusal, for one run: histories that are refused are asked for once more,
+    # of the issues that are still there. The sealed token is refused at every time.
     echo = f"Bad request: Authorization: Basic {basic(JIRA_TOKEN)} ({JIRA_TOKEN})"
-    site.faults.append(status(f"{API}/changelog/bulkfetch", 400, words=echo))
+    site.faults.append(status(f"{API}/changelog/bulkfetch", 400, words=echo, times=2))
     environ = {
         "JIRA_TOKEN": JIRA_TOKEN,
         "ERP_SECRET": ERP_SECRET,
@@ -78,6 +82,7 @@ async def test_no_secret_is_ever_seen_again(tmp_path: Path, shared_data: Path) -
         answers = await live(krsync, http, url)
         secrets = needles(krsync, await new_token(http))
         answers += await read_everything(http)
+        answers.append(await stream(http, until=b"event: ready"))
         told = [run["error"] for run in await items(http, "/v1/runs") if run["error"]]
         said = [
             await krsync.command(*line) for line in (("status",), ("doctor",), ("export", "vault"), ("token", "list"))
@@ -139,19 +144,39 @@ async def live(krsync: RunningKrsync, http: httpx.AsyncClient, url: str) -> list
     return answers
 
 
+async def stream(http: httpx.AsyncClient, *, until: bytes) -> httpx.Response:
+    """What the stream of changes, which has no end, tells up to the end of the event with `until` in it."""
+    async with asyncio.timeout(30), http.stream("GET", STREAM) as answer:
+        content = b""
+        async for chunk in answer.aiter_bytes():
+            content += chunk
+            if b"\n\n" in content.partition(until)[2]:
+                break
+        assert until in content, content
+        return httpx.Response(answer.status_code, headers=answer.headers, content=content, request=answer.request)
+
+
 async def read_everything(http: httpx.AsyncClient) -> list[httpx.Response]:
-    """Every GET of the API, of everything there is."""
+    """Every GET of the API that has an end, of everything there is."""
     document = (await http.get("/openapi.json")).json()
-    templates = [path for path, operations in document["paths"].items() if "get" in operations]
+    operations = {path: methods["get"] for path, methods in document["paths"].items() if "get" in methods}
+    endless = [path for path, get in operations.items() if "text/event-stream" in get["responses"]["200"]["content"]]
+    assert endless == [STREAM]
+    templates = [path for path in operations if path not in endless]
     assert len(templates) > 20
     paths = ["/", "/docs", "/openapi.json", "/v1/runs?limit=1000", "/v1/deliveries?limit=1000"]
-    for template in templates:
+    year = str(datetime.now(UTC).year)
+    for template in (one.replace("{cycle}", year).replace("{id}", "1") for one in templates):
         names = next((names for prefix, names in NAMES.items() if template.startswith(prefix)), ("",))
         paths += [template.replace("{team}", "vault").replace("{name}", name) for name in names]
+    assert not any("{" in path for path in paths), paths
     answers = [await http.get(path) for path in dict.fromkeys(paths)]
-    odd = {str(one.url): one.status_code for one in answers if one.status_code != 200}
-    # What can not be discovered says so; all else is there.
-    assert all("/discover" in url for url in odd), odd
+    odd = {one.url.path: one.status_code for one in answers if one.status_code != 200}
+    # The root leads to the dashboard; what can not be discovered says so; no history was asked for. All else is there.
+    assert (odd.pop("/"), odd.pop("/v1/teams/vault/backfill/1")) == (303, 404)
+    assert all("/discover" in path for path in odd), odd
+    answers += [await http.get(answers[0].headers["location"])]
+    assert answers[-1].status_code == 200
     return answers
 
 
