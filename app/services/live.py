@@ -107,7 +107,9 @@ class LiveHub:
         self._pieces: dict[tuple[int, Sight], bytes] = {}
         self._resumed: dict[tuple[str, int], asyncio.Task[list[Event]]] = {}
         self._bell = asyncio.Event()
-        self._is_known = asyncio.Event()
+        #: Set while every change up to the last look is in the log.
+        self._is_current = asyncio.Event()
+        self._times_alone = 0
         #: Set when a token or a team changed: who may see what may be another thing.
         self.access_changed = asyncio.Event()
 
@@ -130,22 +132,30 @@ class LiveHub:
         return f"id: {place.sample}.{place.audit}.{minute}.{self._next}.{self._epoch}\n\n".encode()
 
     async def join(self) -> Listener:
-        """One listener more, until it leaves; StoreUnavailable where the database was never seen."""
-        if not self._is_known.is_set():
-            try:
-                async with asyncio.timeout(_FIRST_LOOK):
-                    await self._is_known.wait()
-            except TimeoutError:
-                raise StoreUnavailable from None
+        """One listener more, until it leaves. The first one waits for a look, so that nothing from before it came is
+        told as news; StoreUnavailable where the database can not be seen."""
         listener = Listener()
         self._listeners.add(listener)
-        if len(self._listeners) == 1:
-            self._bell.set()
+        if self._is_current.is_set():
+            return listener
+        self._bell.set()
+        try:
+            async with asyncio.timeout(_FIRST_LOOK):
+                await self._is_current.wait()
+        except TimeoutError:
+            self.leave(listener)
+            raise StoreUnavailable from None
+        except BaseException:
+            self.leave(listener)
+            raise
         return listener
 
     def leave(self, listener: Listener) -> None:
         """It listens no more."""
         self._listeners.discard(listener)
+        if not self._listeners:
+            self._times_alone += 1
+            self._is_current.clear()
 
     def piece(self, number: int, sight: Sight, may_see: MaySee) -> bytes:
         """The events from a number on that somebody may see, with the mark; empty where there are none. Expired where
@@ -233,13 +243,13 @@ class LiveHub:
             await asyncio.sleep(LONGEST_WAIT)
 
     async def _look(self) -> None:
+        times_alone = self._times_alone
         if self.listeners == 0:
             skipped = await self._follower.skip(lambda: self.listeners == 0)
             if skipped:
                 # Changes passed by untold: places in the log from before mean nothing any more.
                 self._spell += 1
                 self._resumed.clear()
-            self._is_known.set()
             return
         news = await self._follower.look()
         if news.changes_access:
@@ -248,6 +258,8 @@ class LiveHub:
             self._append(news.events)
         if news.has_more:
             self._bell.set()
+        elif times_alone == self._times_alone:
+            self._is_current.set()
 
     def _append(self, events: list[Event]) -> None:
         self._log.extend(events)

@@ -248,7 +248,7 @@ async def test_a_large_zipped_body_arrives_whole() -> None:
 @pytest.mark.parametrize(
     ("body", "coding", "reason"),
     [
-        (gzip.compress(b"x" * 100)[:-9], "gzip", "cut short"),
+        (gzip.compress(b"x" * 100, mtime=0)[:-9], "gzip", "cut short"),
         (b"not gzip", "gzip", "not valid gzip"),
         (b"x", "br", "content encoding"),
         (b"x", "gzip, gzip", "content encoding"),
