@@ -4,6 +4,7 @@ Status codes: https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/
 Rate limits: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -25,7 +26,11 @@ _LONGEST_WORDS = 600
 
 # Jira answers an unreadable credential as it would a stranger, with 200 and fewer issues, and says so here only.
 _LOGIN_HEADER = "x-seraph-loginreason"
-_LOGIN_REFUSED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED")
+_LOGIN_REFUSED = "AUTHENTICATED_FAILED"
+#: After many wrong logins one's own server wants a person in front of a browser, whatever the token is.
+#: https://confluence.atlassian.com/jirakb/configure-captcha-login-protection-in-jira-server-and-data-center-1018784905.html
+_LOGIN_DENIED = "AUTHENTICATION_DENIED"
+_REFUSED = "Jira does not accept the token: it is wrong, expired or revoked, or not this account's."
 
 
 # https://developer.atlassian.com/cloud/jira/platform/rate-limiting/#rate-limit-response-headers
@@ -36,6 +41,7 @@ _LIMITS = {
 }
 LONGEST_WAIT = timedelta(seconds=5)
 _SHORTEST_WAIT = timedelta(milliseconds=50)
+_COUNT = re.compile(r"[1-9][0-9]{0,6}")
 
 
 class _Refusal(msgspec.Struct):
@@ -46,8 +52,11 @@ class _Refusal(msgspec.Struct):
 
 def failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ConnectorError | None:
     """The failure that an answer stands for, or None for a success. `headers` looks names up in any case."""
-    if any(word in headers.get(_LOGIN_HEADER, "").upper() for word in _LOGIN_REFUSED):
-        return AuthenticationError("Jira does not accept the account's email and API token.")
+    login = headers.get(_LOGIN_HEADER, "").upper()
+    if _LOGIN_DENIED in login:
+        return AuthenticationError("Jira wants the account to log in with a browser once: too many logins failed.")
+    if _LOGIN_REFUSED in login:
+        return AuthenticationError(_REFUSED)
     if 200 <= status < 300:
         return None
     words = jira_words(body)
@@ -58,7 +67,9 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime)
     ):
         return RateLimitedError(f"Jira asks for fewer requests{_limit(headers)}.", retry_after=wait)
     if status == HTTPStatus.UNAUTHORIZED:
-        return AuthenticationError("Jira does not accept the account's email and API token.")
+        # The gateway's word for a token that is right and lacks a scope: another token helps, and no other account.
+        is_scope = "scope does not match" in words.casefold()
+        return AccessDeniedError(f"The API token lacks a scope{said}") if is_scope else AuthenticationError(_REFUSED)
     if status == HTTPStatus.FORBIDDEN:
         return AccessDeniedError(f"The Jira account may not read this{said}")
     if status == HTTPStatus.BAD_REQUEST:
@@ -91,7 +102,18 @@ def short_wait(status: int, headers: Mapping[str, str], now: datetime) -> timede
     if not is_bucket and "burst" not in headers.get("ratelimit-reason", ""):
         return None
     wait = parse_retry_after(headers.get("retry-after"), now)
-    return max(wait, _SHORTEST_WAIT) if wait is not None and wait <= LONGEST_WAIT else None
+    if wait is None or wait > LONGEST_WAIT:
+        return None
+    return max(wait, _next_token(headers) if is_bucket else _SHORTEST_WAIT)
+
+
+def _next_token(headers: Mapping[str, str]) -> timedelta:
+    """How long a bucket takes to give one token back, within our bounds.
+    https://confluence.atlassian.com/adminjiraserver/adjusting-your-code-for-rate-limiting-987143384.html"""
+    fill, interval = headers.get("x-ratelimit-fillrate", ""), headers.get("x-ratelimit-interval-seconds", "")
+    if not (_COUNT.fullmatch(fill) and _COUNT.fullmatch(interval)):
+        return _SHORTEST_WAIT
+    return min(max(timedelta(seconds=int(interval)) / int(fill), _SHORTEST_WAIT), LONGEST_WAIT)
 
 
 def _is_rate_limit(status: int, headers: Mapping[str, str]) -> bool:

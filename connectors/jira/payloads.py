@@ -282,7 +282,6 @@ def _named(value: Mapping[str, Any]) -> JsonValue:
     return {key: readable(item) for key, item in value.items()}
 
 
-_UNKNOWN = "?"
 _PLACE = itemgetter(0, 1, 2)  # moment, history, position in it
 
 
@@ -290,10 +289,12 @@ class StatusCategories:
     """The category of a status: by its id where history still knows it, else by its name where that is unambiguous."""
 
     def __init__(self, statuses: Iterable[tuple[str, str, str | None]]) -> None:
-        self._by_id: dict[str, str | None] = {}
+        self._by_id: dict[str, tuple[str, str | None]] = {}
+        #: What statuses were called where it was met, and what the site calls them now.
+        self.renamed: dict[str, str] = {}
         by_name: dict[str, set[str | None]] = {}
         for status_id, name, category in statuses:
-            self._by_id[status_id] = category
+            self._by_id[status_id] = (name, category)
             by_name.setdefault(name, set()).add(category)
         self._by_name = {name: next(iter(found)) for name, found in by_name.items() if len(found) == 1}
 
@@ -303,9 +304,11 @@ class StatusCategories:
 
     def category(self, status_id: str | None, name: str | None) -> str | None:
         """`to_do`, `in_progress` or `done`; None where the site no longer knows the status."""
-        found = self._by_id.get(status_id, _UNKNOWN) if status_id is not None else _UNKNOWN
-        if found is not _UNKNOWN:
-            return found
+        found = self._by_id.get(status_id) if status_id is not None else None
+        if found is not None:
+            if name is not None and name != found[0]:
+                self.renamed[name] = found[0]
+            return found[1]
         return self._by_name.get(name) if name is not None else None
 
 

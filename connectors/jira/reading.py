@@ -49,6 +49,7 @@ class _Reader:
         self.session = session
         self.knowledge = knowledge
         self.unmapped: Counter[str] = Counter()
+        self.moves: Counter[str] = Counter()
         self._learning = asyncio.Lock()
 
     async def all(self, jql: str) -> AsyncGenerator[Page, None]:
@@ -111,8 +112,10 @@ class _Reader:
         categories = self.knowledge.categories
         transitions = status_transitions(histories, categories)
         for transition in transitions:
-            if transition.after_category is None and transition.after is not None:
-                self.unmapped[transition.after] += 1
+            if transition.after is not None:
+                self.moves[transition.after] += 1
+                if transition.after_category is None:
+                    self.unmapped[transition.after] += 1
         status = issue.fields.get("status")
         # An issue that never moved has no transition that would tell its category.
         category = categories.category(part_of(status, "id"), part_of(status, "name"))
@@ -128,9 +131,14 @@ class _Reader:
 
     def warnings(self) -> list[str]:
         """What was odd about the issues read, with counts."""
+        renamed = self.knowledge.categories.renamed
+        moves = Counter({name: self.moves[name] for name in renamed if self.moves[name]})
         return [
             f"The status {name!r} has no category any more: {count} changes into it are in no category."
             for name, count in self.unmapped.most_common(20)
+        ] + [
+            f"The status {name!r} is called {renamed[name]!r} by now: {count} changes into it bear its old name."
+            for name, count in moves.most_common(20)
         ]
 
 

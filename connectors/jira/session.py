@@ -52,7 +52,7 @@ RECONCILED = 50
 
 # A page may be empty and still have a successor; a run of them that long is a tool that lost its way.
 _EMPTY_PAGES = 50
-# A run that is told to hold still that often ends, to come back when there is more room.
+# A run that is told to hold still that often in a row ends, to come back when there is more room.
 _MOST_WAITS = 20
 
 ShapeT = TypeVar("ShapeT")
@@ -140,6 +140,8 @@ class JiraSession:
             if wait is None or self._waits >= _MOST_WAITS:
                 break
             await self._hold_still(wait.total_seconds())
+        if response.is_success:
+            self._waits = 0  # it goes on, though slowly: a large read may be told so ever again
         if may_be_missing and response.status_code == HTTPStatus.NOT_FOUND:
             return None
         body = response.content

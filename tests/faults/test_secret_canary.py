@@ -97,7 +97,7 @@ async def test_no_secret_is_ever_seen_again(tmp_path: Path, shared_data: Path) -
     assert {"krsync.db", "up.log"} <= set(seen)
     assert any(name.endswith(".aof") for name in seen), sorted(seen)
     # They were all in use, or not finding them would say nothing.
-    assert "Jira does not accept the account's email and API token." in told
+    assert "Jira does not accept the token: it is wrong, expired or revoked, or not this account's." in told
     assert any(error.startswith("Jira refuses the query: Bad request") for error in told), told
 
 

@@ -117,6 +117,21 @@ def test_which_limit_was_met_is_told(reason: str, words: str) -> None:
         (429, {"RateLimit-Reason": "jira-burst-based"}, None),
         (429, {"RateLimit-Reason": "jira-quota-global-based", "Retry-After": "2"}, None),
         (429, {"X-RateLimit-FillRate": "1", "Retry-After": "0"}, timedelta(milliseconds=50)),
+        (
+            429,
+            {"X-RateLimit-FillRate": "10", "X-RateLimit-Interval-Seconds": "4", "Retry-After": "0"},
+            timedelta(milliseconds=400),
+        ),
+        (
+            429,
+            {"X-RateLimit-FillRate": "1", "X-RateLimit-Interval-Seconds": "3600", "Retry-After": "0"},
+            timedelta(seconds=5),
+        ),
+        (
+            429,
+            {"X-RateLimit-FillRate": "0", "X-RateLimit-Interval-Seconds": "1", "Retry-After": "0"},
+            timedelta(milliseconds=50),
+        ),
         (429, {"Retry-After": "2"}, None),
         (503, {"RateLimit-Reason": "jira-burst-based", "Retry-After": "2"}, None),
     ],
@@ -125,3 +140,20 @@ def test_only_a_limit_of_requests_at_a_time_is_waited_for(
     status: int, headers: dict[str, str], wait: timedelta | None
 ) -> None:
     assert short_wait(status, httpx.Headers(headers), NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "expected", "words"),
+    [
+        (401, {}, b"Client must be authenticated", AuthenticationError, "wrong, expired or revoked"),
+        (401, {}, b'{"code":401,"message":"Unauthorized; scope does not match"}', AccessDeniedError, "lacks a scope"),
+        (403, {"X-Seraph-LoginReason": "AUTHENTICATION_DENIED"}, b"", AuthenticationError, "with a browser"),
+        (403, {}, b'{"errorMessages":["No."]}', AccessDeniedError, "may not read this: No."),
+    ],
+)
+def test_what_is_refused_says_what_helps(
+    status: int, headers: dict[str, str], body: bytes, expected: type[ConnectorError], words: str
+) -> None:
+    found = _failure(status, headers, body)
+    assert type(found) is expected
+    assert words in str(found)

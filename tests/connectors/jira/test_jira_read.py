@@ -208,6 +208,18 @@ async def test_a_status_made_after_the_sites_were_remembered_has_its_category(co
     assert last.warnings == []
 
 
+async def test_a_status_that_is_called_otherwise_by_now_is_told_with_its_count(connect: Connect) -> None:
+    fake = small_site(10)
+    fake.statuses.append(status("77", "進行中", "indeterminate"))
+    for number in (3, 4):
+        fake.move(f"ERP-{number}", "進行中", NOW)
+    fake.statuses[-1] = {**fake.statuses[-1], "name": "处理中"}
+    found, last = await _read(await connect(fake), ERP)
+    assert (found["3"].transitions[-1].after, found["3"].transitions[-1].after_category) == ("進行中", "in_progress")
+    assert found["3"].fields["status_category"] == "in_progress"
+    assert last.warnings == ["The status '進行中' is called '处理中' by now: 2 changes into it bear its old name."]
+
+
 @pytest.mark.parametrize(
     "changed",
     [JiraDataset(jql="project = ERP AND key != ERP-1"), JiraDataset(jql="project = ERP", fields=("Due date",))],
@@ -368,6 +380,10 @@ async def test_a_burst_is_waited_for_and_the_read_goes_on(connect: Connect) -> N
     fake = small_site(600)
     burst: dict[str, Any] = {"ratelimit_reason": "jira-burst-based", "retry_after": "0"}
     fake.faults = [jira_faults.status(FETCH, 429, times=5, **burst), jira_faults.status(CHANGELOGS, 429, **burst)]
+    found, _ = await _read(await connect(fake), ERP)
+    assert len(found) == 600
+    # A bucket that gives few tokens at a time slows a read down as often as it likes.
+    fake.faults = [jira_faults.status(FETCH, 429, first=turn, **burst) for turn in range(1, 60, 2)]
     found, _ = await _read(await connect(fake), ERP)
     assert len(found) == 600
     # One that does not end ends the read, for the service to come back later.
