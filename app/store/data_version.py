@@ -7,6 +7,7 @@ transaction that wrote anything whether it is visible.
 
 import asyncio
 import sqlite3
+import time
 from typing import Any, Protocol
 
 import asyncpg
@@ -18,6 +19,12 @@ from app.store.database import Database
 #: Seconds that a version may take to be read.
 PATIENCE = 5.0
 
+#: On PostgreSQL, the seconds that a version is relied on from the moment it was asked for: how much older than the
+#: database an answer can be. Our own process's commits count at once (`forget`).
+RELIED_ON = 0.01
+#: The age at which the next one is asked for, so that nobody waits while there are polls all the time.
+_RENEWED = 0.004
+
 #: The number of the connection that told it, and what it told: counts of two connections say nothing of each other.
 Version = tuple[int, int | str]
 
@@ -27,6 +34,14 @@ class DataVersion(Protocol):
 
     async def read(self) -> Version | None:
         """The version now, no older than the call; None where it can not be told."""
+        ...
+
+    def latest(self) -> Version | None:
+        """The version without waiting, at most RELIED_ON seconds old; None where `read` has to be asked."""
+        ...
+
+    def forget(self) -> None:
+        """Something was committed here: what was told before is not `latest` any more."""
         ...
 
     async def close(self) -> None: ...
@@ -46,13 +61,21 @@ class SqliteVersion:
         self._number = 0
 
     async def read(self) -> Version | None:
+        version = self.latest()
+        if version is None:
+            await self.close()
+        return version
+
+    def forget(self) -> None:
+        """It is asked every time."""
+
+    def latest(self) -> Version | None:
         try:
             if self._connection is None:
                 self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
                 self._number += 1
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         except sqlite3.Error:
-            await self.close()
             return None
         return self._number, int(version)
 
@@ -63,9 +86,14 @@ class SqliteVersion:
 
 
 class PostgresVersion:
-    """One connection of the pool, kept. Those who ask while it is busy share the next answer."""
+    """One connection of the pool, kept. Those who ask while it is busy share the next answer; while polls keep coming,
+    one round every few milliseconds tells them all."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, relied_on: float = RELIED_ON) -> None:
+        self.relied_on = relied_on
+        self._latest: Version | None = None
+        self._asked_at = float("-inf")
+        self._times_forgotten = 0
         self._database = database
         self._kept: AsyncConnection | None = None
         self._number = 0
@@ -77,7 +105,21 @@ class PostgresVersion:
             self._next = asyncio.create_task(self._read())
         return await asyncio.shield(self._next)
 
+    def latest(self) -> Version | None:
+        age = time.monotonic() - self._asked_at
+        if age >= self.relied_on:
+            return None
+        if age >= _RENEWED and self._next is None and not self._is_busy.locked():
+            self._next = asyncio.create_task(self._read())
+        return self._latest
+
+    def forget(self) -> None:
+        self._times_forgotten += 1
+        self._asked_at = float("-inf")
+
     async def close(self) -> None:
+        if self._next is not None:
+            await asyncio.gather(self._next, return_exceptions=True)
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.close()
@@ -85,13 +127,17 @@ class PostgresVersion:
     async def _read(self) -> Version | None:
         async with self._is_busy:
             self._next = None  # who asks from now on may have seen a commit that this answer does not
+            asked_at, times_forgotten = time.monotonic(), self._times_forgotten
             try:
                 async with asyncio.timeout(PATIENCE):
                     driver = await self._driver()
-                    return self._number, str(await driver.fetchval("SELECT pg_current_snapshot()::text"))
+                    version = self._number, str(await driver.fetchval("SELECT pg_current_snapshot()::text"))
             except Exception:
                 await self._drop()
                 return None
+            if times_forgotten == self._times_forgotten:
+                self._latest, self._asked_at = version, asked_at
+            return version
 
     async def _driver(self) -> "asyncpg.Connection[Any]":
         if self._kept is None:

@@ -1,7 +1,10 @@
-"""The server's own part: a client that reads nothing is cut off."""
+"""The server's own part: a client that reads nothing is cut off, and polls of what did not change are answered at
+once."""
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,6 +12,9 @@ import uvicorn
 
 import app.serving
 from app.serving import Protocol, Server
+from tests.api.conftest import World, on_sqlite
+
+LIST = "/v1/key-results"
 
 
 async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +39,92 @@ async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.Monkey
         writer.close()
         server.should_exit = True
         await serving
+
+
+@asynccontextmanager
+async def connected(app: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a server of its own for an application that is open already."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = Server(uvicorn.Config(app, http=Protocol, lifespan="off", log_config=None, server_header=False))
+    with server.capture_signals():
+        serving = asyncio.create_task(server._serve([listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            server.should_exit = True
+            await serving
+
+
+async def asked(
+    connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], *requests: tuple[str, dict[str, str]]
+) -> list[tuple[int, dict[str, str]]]:
+    """Send requests as one piece; the status and the headers of each answer."""
+    reader, writer = connection
+    for line, headers in requests:
+        head = [line + " HTTP/1.1", "host: krsync.test", *(f"{name}: {value}" for name, value in headers.items())]
+        writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
+    found = []
+    for line, _ in requests:
+        status, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode().splitlines()
+        headers = {name.lower(): value for name, _, value in (item.partition(": ") for item in lines if item)}
+        if not line.startswith("HEAD"):
+            await reader.readexactly(int(headers.get("content-length", 0)))
+        found.append((int(status.split()[1]), headers))
+    return found
+
+
+async def test_a_poll_of_what_did_not_change_is_answered_at_once(world: World) -> None:
+    await world.apply()
+    headers = await world.as_("read")
+    script = await world.as_("write")
+    asked_of_routes: list[str] = []
+    inner = world.api.reads._app
+
+    async def routes(scope: Any, receive: Any, send: Any) -> None:
+        asked_of_routes.append(scope["path"])
+        await inner(scope, receive, send)
+
+    world.api.reads._app = routes
+    async with connected(world.api) as connection:
+        ((status, first),) = await asked(connection, (f"GET {LIST}", headers))
+        assert status == 200
+        known = headers | {"if-none-match": first["etag"], "x-request-id": "one"}
+        slow = await world.http.get(LIST, headers=known)
+        asked_of_routes.clear()
+        answers = await asked(connection, *[(f"GET {LIST}", known)] * 3)
+        assert [status for status, _ in answers] == [304, 304, 304]
+        assert {name: value for name, value in answers[0][1].items() if name != "date"} == dict(slow.headers)
+        assert "date" in answers[0][1]
+        assert asked_of_routes == []
+        # What is not a poll, or of somebody else, or of another thing, goes the whole way; answers keep their order.
+        mixed = await asked(
+            connection,
+            (f"GET {LIST}?limit=1", headers),
+            (f"GET {LIST}", known),
+            (f"HEAD {LIST}", known),
+            (f"GET {LIST}", {"if-none-match": first["etag"]}),
+            (f"GET {LIST}", known),
+            (f"GET {LIST}", known | {"expect": "100-continue"}),
+            (f"GET {LIST}?as_of=2026-11-20T00:00:00Z", headers),
+        )
+        assert [status for status, _ in mixed] == [200, 304, 304, 401, 304, 304, 200]
+        put = await world.http.put(
+            "/v1/metrics/operations/satisfaction/values/2026-11-20", json={"value": 7}, headers=script
+        )
+        assert put.status_code == 200
+        ((status, changed),) = await asked(connection, (f"GET {LIST}", known))
+        assert (status, changed["etag"] == first["etag"]) == (200, False)
+
+
+@on_sqlite
+async def test_a_connection_that_is_to_be_closed_is_closed_after_a_304(world: World) -> None:
+    await world.apply()
+    headers = await world.as_("read")
+    tag = (await world.http.get(LIST, headers=headers)).headers["etag"]
+    known = headers | {"if-none-match": tag, "connection": "close"}
+    async with connected(world.api) as connection:
+        ((status, _),) = await asked(connection, (f"GET {LIST}", known))
+        assert status == 304
+        assert await asyncio.wait_for(connection[0].read(), 30) == b""
