@@ -21,7 +21,7 @@ PATIENCE = 5.0
 
 #: On PostgreSQL, the seconds that a version is relied on from the moment it was asked for: how much older than the
 #: database an answer can be. Our own process's commits count at once (`forget`).
-RELIED_ON = 0.01
+RELIED_ON = 0.05
 #: The age at which the next one is asked for, so that nobody waits while there are polls all the time.
 _RENEWED = 0.004
 
