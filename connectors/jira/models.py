@@ -60,6 +60,9 @@ class JiraConfig(BaseModel):
     email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = None
     token: Secret
     webhook_secret: Secret | None = None
+    webhook_secret_previous: Secret | None = Field(
+        default=None, description="Accepted beside `webhook_secret` while it is being rotated."
+    )
     requests_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ by its id. Shapes: https://developer.atlassian.com/cloud/jira/platform/webhooks/
 https://developer.atlassian.com/server/jira/platform/webhooks/
 """
 
+import contextlib
 import re
 from typing import Any
 
@@ -27,14 +28,18 @@ _NO_ISSUE = ("comment_", "attachment_", "issuelink_", "user_", "option_", "filte
 
 
 def verify(config: JiraConfig, delivery: InboundDelivery) -> None:
-    """Return for a delivery that is signed with the connection's `webhook_secret`, else raise SignatureError."""
-    if config.webhook_secret is None:
+    """Return for a delivery that is signed with the connection's `webhook_secret`, or the previous one while that is
+    given, else raise SignatureError."""
+    given = [secret for secret in (config.webhook_secret, config.webhook_secret_previous) if secret is not None]
+    if not given:
         raise SignatureError("This connection takes no webhooks: it has no webhook_secret.")
-    try:
-        secret = config.webhook_secret.reveal()
-    except AuthenticationError as error:
-        raise SignatureError("The webhook_secret of this connection is not available.") from error
-    verify_proof(_JIRA.scheme, [secret], delivery)
+    secrets = []
+    for secret in given:
+        with contextlib.suppress(AuthenticationError):  # in a rotation one of them may not be there
+            secrets.append(secret.reveal())
+    if not secrets:
+        raise SignatureError("The webhook_secret of this connection is not available.")
+    verify_proof(_JIRA.scheme, secrets, delivery)
 
 
 def identify(config: JiraConfig, delivery: InboundDelivery) -> str | None:

@@ -7,6 +7,7 @@ connector may use it: it knows no connector, no config and no database.
 """
 
 from connectors.signatures.check import verify
+from connectors.signatures.fields import body_field
 from connectors.signatures.providers import PROVIDERS, Provider
 from connectors.signatures.schemes import Basic, Bearer, HmacSigned, Scheme, Standard, Token, TokenOrStandard
 
@@ -20,5 +21,6 @@ __all__ = [
     "Standard",
     "Token",
     "TokenOrStandard",
+    "body_field",
     "verify",
 ]

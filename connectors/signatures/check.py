@@ -8,7 +8,7 @@ import binascii
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connectors.contract import InboundDelivery
 from connectors.errors import SignatureError
+from connectors.signatures.fields import body_field
 from connectors.signatures.schemes import TOLERANCE, Basic, Bearer, HmacSigned, Scheme, Standard, Token, TokenOrStandard
 
 _VISIBLE = re.compile(r"[!-~]{1,255}")
@@ -69,7 +70,7 @@ def _hmac(scheme: HmacSigned, secrets: Sequence[str], delivery: InboundDelivery)
     content = delivery.body
     timestamp = _timestamp(scheme, parts, delivery)
     if timestamp is not None:
-        _check_age(timestamp, delivery.received_at)
+        _check_age(timestamp, delivery.received_at, scheme.tolerance)
         before, _, after = scheme.content.replace("{timestamp}", timestamp).partition("{body}")
         content = before.encode() + content + after.encode()
     digests = [hmac.digest(secret.encode(), content, "sha256") for secret in secrets]
@@ -80,6 +81,12 @@ def _hmac(scheme: HmacSigned, secrets: Sequence[str], delivery: InboundDelivery)
         expected = [base64.b64encode(digest) for digest in digests]
     if not _any_equal(expected, given):
         raise SignatureError("The signature of the delivery does not match.")
+    if scheme.timestamp_field is not None:
+        # In what is signed: read once the signature holds.
+        milliseconds = body_field(delivery.body, (scheme.timestamp_field,))
+        if not isinstance(milliseconds, int) or isinstance(milliseconds, bool):
+            raise SignatureError(f"The body does not hold {scheme.timestamp_field} as a number of milliseconds.")
+        _check_age(str(milliseconds // 1_000), delivery.received_at, scheme.tolerance)
 
 
 def _timestamp(scheme: HmacSigned, parts: Sequence[str], delivery: InboundDelivery) -> str | None:
@@ -146,15 +153,16 @@ def _one_header(delivery: InboundDelivery, name: str) -> str:
     return value
 
 
-def _check_age(text: str, received_at: datetime) -> None:
+def _check_age(text: str, received_at: datetime, tolerance: timedelta = TOLERANCE) -> None:
     if not _SECONDS.fullmatch(text):
         raise SignatureError("The timestamp of the delivery is not a number of seconds.")
     try:
         age = received_at - datetime.fromtimestamp(int(text), UTC)
     except (ValueError, OverflowError, OSError):
         raise SignatureError("The timestamp of the delivery is out of range.") from None
-    if abs(age) > TOLERANCE:
-        raise SignatureError("The timestamp of the delivery is more than five minutes from now.")
+    if abs(age) > tolerance:
+        minutes = {1: "a minute", 5: "five minutes"}.get(tolerance // timedelta(minutes=1), str(tolerance))
+        raise SignatureError(f"The timestamp of the delivery is more than {minutes} from now.")
 
 
 @lru_cache(maxsize=256)

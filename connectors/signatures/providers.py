@@ -1,12 +1,14 @@
 """Each tool's proof, the id that stays on a redelivery, and the tool's word for what happened; with the sources.
 
-Where a tool sends no id that is the same on every attempt, `id_header` is None and the digest of the raw body tells
-deliveries apart: an attempt repeats the same bytes. An id in a header is signed by nobody but Standard Webhooks: who
-has read one delivery can send it again under another id. Presets therefore name their events by ids of the body.
+The id is in a header (`id_header`) or in the body (`id_field`). Where a tool sends none that is the same on every
+attempt, the digest of the raw body tells deliveries apart: an attempt repeats the same bytes. An id in a header is
+signed by nobody but Standard Webhooks: who has read one delivery can send it again under another id. Presets therefore
+name their events by ids of the body, where there are any.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 
 from connectors.signatures.schemes import Bearer, HmacSigned, Scheme, Standard, TokenOrStandard
@@ -14,12 +16,14 @@ from connectors.signatures.schemes import Bearer, HmacSigned, Scheme, Standard, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A tool that sends webhooks. `event` is where its word for what happened lies: dotted names from `headers` or
-    `body`, the parts joined by a dot where there are several."""
+    """A tool that sends webhooks. `id_field` is the way to its id in the body, name by name. `event` is where its word
+    for what happened lies: dotted names from `headers` or `body`, the parts joined by a dot where there are several.
+    `source` is the tool's own page on its signature."""
 
     title: str
     scheme: Scheme
     id_header: str | None = None
+    id_field: tuple[str, ...] = ()
     event: tuple[str, ...] = ()
     source: str
 
@@ -57,6 +61,8 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
                 content="v0:{timestamp}:{body}",
                 timestamp_header="x-slack-request-timestamp",
             ),
+            # https://api.slack.com/apis/events-api#callback-field: "unique across all workspaces", the same on a retry.
+            id_field=("event_id",),
             event=("body.event.type",),
             source="https://api.slack.com/authentication/verifying-requests-from-slack",
         ),
@@ -69,18 +75,26 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
                 content="{timestamp}.{body}",
                 timestamp_prefix="t=",
             ),
+            # A retry is the same event, and not always the same bytes (`pending_webhooks` counts down):
+            # https://docs.stripe.com/webhooks#handle-duplicate-events
+            id_field=("id",),
             event=("body.type",),
             source="https://docs.stripe.com/webhooks#verify-manually",
         ),
         "pagerduty": Provider(
             title="PagerDuty",
             scheme=HmacSigned(header="x-pagerduty-signature", prefix="v1=", separator=","),
+            # https://developer.pagerduty.com/docs/webhooks-overview#event-data-types: "uniquely identifies this event".
+            id_field=("event", "id"),
             event=("body.event.event_type",),
             source="https://developer.pagerduty.com/docs/webhooks-v3-overview#webhook-signatures",
         ),
         "linear": Provider(
             title="Linear",
-            scheme=HmacSigned(header="linear-signature"),
+            # "webhookTimestamp … within a minute of the time your system sees it"; its own SDK refuses without one.
+            scheme=HmacSigned(
+                header="linear-signature", timestamp_field="webhookTimestamp", tolerance=timedelta(minutes=1)
+            ),
             id_header="linear-delivery",
             event=("body.type", "body.action"),
             source="https://linear.app/developers/webhooks#securing-webhooks",

@@ -15,7 +15,8 @@ class HmacSigned:
     `prefix` stands before each signature; with `separator` there may be several, and any one may match, while parts
     with another prefix are ignored. `content` is what is signed, `{timestamp}` and `{body}` filled in. The timestamp
     (seconds, signed) is the value of `timestamp_header`, or the part of the signature's header that begins with
-    `timestamp_prefix`; it may be `TOLERANCE` away from our clock.
+    `timestamp_prefix`, or (milliseconds) the number under `timestamp_field` of the body. It may be `tolerance` away
+    from our clock, either way.
     """
 
     header: str
@@ -25,6 +26,8 @@ class HmacSigned:
     content: str = "{body}"
     timestamp_header: str | None = None
     timestamp_prefix: str | None = None
+    timestamp_field: str | None = None
+    tolerance: timedelta = TOLERANCE
 
     @property
     def proofs(self) -> tuple[str, ...]:

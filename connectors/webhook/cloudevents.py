@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 over HTTP, structured and binary, seen as one shape: the structured one.
+"""CloudEvents 1.0 over HTTP, structured and binary, seen as one shape: the structured one; and batches of those.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 """
@@ -11,6 +11,9 @@ from connectors.errors import UnexpectedResponseError
 _PREFIX = "ce-"
 _REQUIRED = ("specversion", "id", "source", "type")
 _KNOWN_VERSION = "1.0"
+_BATCH = "application/cloudevents-batch+json"
+#: No attribute of an event can have this name: theirs have no underscore.
+_BATCHED = "cloud_events"
 
 
 def is_binary(delivery: InboundDelivery) -> bool:
@@ -31,3 +34,15 @@ def structured(delivery: InboundDelivery, data: JsonValue) -> dict[str, JsonValu
             event[name.removeprefix(_PREFIX)] = text
     event["data"] = data
     return event
+
+
+def is_batch(delivery: InboundDelivery) -> bool:
+    """Whether the body is a list of structured events (3.3)."""
+    return (delivery.header("content-type") or "").partition(";")[0].strip().lower() == _BATCH
+
+
+def batch(events: JsonValue) -> dict[str, JsonValue]:
+    """A batch as an object, its events under `cloud_events`."""
+    if not isinstance(events, list):
+        raise UnexpectedResponseError("The body of the batch is not a list of CloudEvents.")
+    return {_BATCHED: events}

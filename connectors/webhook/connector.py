@@ -10,10 +10,10 @@ from connectors.contract import Connector, Event, InboundDelivery, JsonValue, Pa
 from connectors.decoding import decode
 from connectors.errors import AuthenticationError, UnexpectedResponseError
 from connectors.secrets import Secret
-from connectors.signatures import PROVIDERS, Provider
+from connectors.signatures import PROVIDERS, Provider, body_field
 from connectors.signatures import verify as verify_proof
-from connectors.webhook.cloudevents import is_binary, structured
-from connectors.webhook.models import BasicPassword, BearerToken, Proof, Unverified, WebhookConfig
+from connectors.webhook.cloudevents import batch, is_batch, is_binary, structured
+from connectors.webhook.models import BasicPassword, BearerToken, NamedProvider, Proof, Unverified, WebhookConfig
 from connectors.webhook.presets import PRESETS
 from connectors.webhook.redaction import redacted
 
@@ -38,13 +38,16 @@ def verify(config: WebhookConfig, delivery: InboundDelivery) -> None:
 def identify(config: WebhookConfig, delivery: InboundDelivery) -> str | None:
     """The sender's id of the delivery, or None where it gives none that can be relied on.
 
-    Known tools have a header of theirs (`connectors.signatures.providers`); for the others it is the one that the
-    config names. `x-request-id` is never taken by itself: proxies make a new one for each attempt.
+    Known tools have a header or a field of theirs (`connectors.signatures.providers`); for the others it is the header
+    that the config names. `x-request-id` is never taken by itself: proxies make a new one for each attempt.
     """
     proof = config.verify
-    name = proof.identity
-    value = delivery.header(name) if name else None
-    if value is None and is_binary(delivery):
+    provider = PROVIDERS.get(proof.scheme)
+    if provider is not None and provider.id_field:
+        value = _text(body_field(delivery.body, provider.id_field))
+    else:
+        value = delivery.header(proof.identity) if proof.identity else None
+    if value is None and _is_binary_cloud_event(proof, delivery):
         # CloudEvents: source and id together are unique, and the same when it comes again.
         value = f"{delivery.header('ce-source')} {delivery.header('ce-id')}"
         return hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
@@ -77,10 +80,12 @@ def redact(config: WebhookConfig, delivery: InboundDelivery) -> bytes:
 
 def parse(config: WebhookConfig, delivery: InboundDelivery) -> Parsed:
     """The delivery as an Event: its JSON object and its headers, without those that carry a proof or a session. A
-    CloudEvent looks the same whether it came structured or binary."""
+    CloudEvent looks the same whether it came structured or binary; a batch of them is the list `cloud_events`."""
     body = decode(delivery.body, source=_SOURCE)
-    if is_binary(delivery):
+    if _is_binary_cloud_event(config.verify, delivery):
         body = structured(delivery, body)
+    elif is_batch(delivery):
+        body = batch(body)
     if not isinstance(body, dict):
         raise UnexpectedResponseError("The body of the delivery is not a JSON object: send one event in each.")
     hidden = () if isinstance(config.verify, Unverified) else config.verify.proof.proofs
@@ -90,6 +95,11 @@ def parse(config: WebhookConfig, delivery: InboundDelivery) -> Parsed:
             continue
         headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110, 5.3
     return Event(body=body, headers=headers, name=_event_name(config.verify, body, headers))
+
+
+def _is_binary_cloud_event(proof: Proof, delivery: InboundDelivery) -> bool:
+    """The known tools send none, and sign no header: who has read a delivery of theirs must not make another of it."""
+    return not isinstance(proof, NamedProvider) and is_binary(delivery)
 
 
 def _secrets(*secrets: Secret | None) -> Iterator[str]:

@@ -53,7 +53,7 @@ class StandardWebhooks(_Proof):
 
 
 class NamedProvider(_Proof):
-    """A tool whose headers, signed text, tolerance and delivery ids are known: see `connectors.signatures`."""
+    """A tool whose headers, signed text, tolerance and delivery ids are known: `connectors.signatures.providers`."""
 
     scheme: Literal["jira", "github", "gitlab", "slack", "stripe", "pagerduty", "linear", "sentry", "alertmanager"]
 

@@ -41,6 +41,23 @@ _GITHUB: dict[str, Preset] = {
         "at": "body.review.submitted_at",
         "link": "body.review.html_url",
     },
+    # `deployment` when it is asked for, then a `deployment_status` for each step of it.
+    "github.deployments": {
+        "where": 'headers["x-github-event"] in ["deployment", "deployment_status"]',
+        "entity": "body.deployment.id",
+        "event": "body.deployment_status != null ? body.deployment_status.state : body.action",
+        "at": ("body.deployment_status != null ? body.deployment_status.created_at : body.deployment.created_at"),
+        "link": (
+            "body.deployment_status.target_url != null ? body.deployment_status.target_url : body.repository.html_url"
+        ),
+    },
+    "github.releases": {
+        "where": 'headers["x-github-event"] == "release"',
+        "entity": "body.release.id",
+        "event": "body.action",
+        "at": "body.release.published_at != null ? body.release.published_at : body.release.created_at",
+        "link": "body.release.html_url",
+    },
     "github.workflow_runs": {
         "where": 'headers["x-github-event"] == "workflow_run"',
         "entity": "body.workflow_run.id",
@@ -77,6 +94,14 @@ _GITLAB: dict[str, Preset] = {
         ),
         "link": "body.object_attributes.url",
     },
+}
+
+_GITLAB["gitlab.deployments"] = {
+    "where": 'body.object_kind == "deployment"',
+    "entity": "body.deployment_id",
+    "event": "body.status",
+    "at": "body.status_changed_at",
+    "link": "body.deployable_url",
 }
 
 # https://developer.atlassian.com/cloud/jira/platform/webhooks/; `timestamp` is in milliseconds.
@@ -135,6 +160,15 @@ _OTHERS: dict[str, Preset] = {
         "event": "body.type",
         "at": "body.time",
         "key": 'body.source + " " + body.id',
+    },
+    # The same, where they come as `application/cloudevents-batch+json`.
+    "cloudevents.batch": {
+        "each": "body.cloud_events",
+        "where": 'item.specversion == "1.0"',
+        "entity": "item.subject != null ? item.subject : item.source",
+        "event": "item.type",
+        "at": "item.time",
+        "key": 'item.source + " " + item.id',
     },
     # https://linear.app/developers/webhooks#data-change-events-payload
     "linear.issues": {

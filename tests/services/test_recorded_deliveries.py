@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from app.domain.language import DatasetSpec
 from app.domain.records import Event
 from connectors.contract import Event as ParsedEvent
 from connectors.contract import InboundDelivery
+from connectors.errors import UnexpectedResponseError
 from connectors.secrets import bind
 from connectors.webhook import WEBHOOK, WebhookConfig
 
@@ -62,6 +63,7 @@ GITHUB = {
     "github.pull_requests": ("pull_request", "pull_request"),
     "github.issues": ("issues", "issue"),
     "github.reviews": ("pull_request_review", "pull_request"),
+    "github.deployments": ("deployment", "deployment"),
     "github.workflow_runs": ("workflow_run", "workflow_run"),
 }
 
@@ -157,6 +159,65 @@ def test_gitlab_merge_requests(shared_data: Path) -> None:
             assert (event.entity, event.event, event.at) == (str(request["id"]), "merge", updated)
 
 
+def test_gitlab_deployments(shared_data: Path) -> None:
+    """Its webhooks' documented envelope, whose moments have an offset of their own, around recorded deployments."""
+    with (shared_data / "gitlab" / "_raw_gitlab_api_deployments.csv").open(encoding="utf-8") as file:
+        recorded = [row for line in csv.DictReader(file) if "updated_at" in (row := json.loads(line["data"]))]
+    assert recorded
+    for deployment in recorded[:50]:
+        changed = datetime.fromisoformat(deployment["updated_at"]).replace(microsecond=0)
+        content = {
+            "object_kind": "deployment",
+            "status": deployment["status"],
+            "status_changed_at": changed.astimezone(timezone(timedelta(hours=2))).strftime("%Y-%m-%d %H:%M:%S %z"),
+            "deployment_id": deployment["id"],
+            "deployable_url": "https://gitlab.example/acme/erp/-/jobs/796",
+            "environment": deployment["environment"]["name"],
+        }
+        token = ("x-gitlab-token", SECRET)
+        found, _ = through("gitlab", "gitlab.deployments", json.dumps(content).encode(), token)
+        (event,) = events(found)
+        assert (event.entity, event.event, event.at) == (str(deployment["id"]), deployment["status"], changed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "preset", "expected"),
+    [
+        (
+            "deployment_status",
+            {
+                "action": "created",
+                "deployment": {"id": 145988746, "created_at": "2019-05-15T15:20:53Z"},
+                "deployment_status": {"state": "success", "created_at": "2019-05-15T15:21:02Z", "target_url": ""},
+                "repository": {"html_url": "https://github.com/Codertocat/Hello-World"},
+            },
+            "github.deployments",
+            ("145988746", "success", datetime(2019, 5, 15, 15, 21, 2, tzinfo=UTC)),
+        ),
+        (
+            "release",
+            {
+                "action": "published",
+                "release": {
+                    "id": 17372790,
+                    "created_at": "2019-05-15T15:19:25Z",
+                    "published_at": "2019-05-15T15:20:53Z",
+                },
+            },
+            "github.releases",
+            ("17372790", "published", datetime(2019, 5, 15, 15, 20, 53, tzinfo=UTC)),
+        ),
+    ],
+)
+def test_documented_github_payloads(
+    kind: str, content: dict[str, Any], preset: str, expected: tuple[str, str, datetime]
+) -> None:
+    body = json.dumps(content).encode()
+    found, _ = through("github", preset, body, ("x-github-event", kind), hub(body, "x-hub-signature-256"))
+    (event,) = events(found)
+    assert (event.entity, event.event, event.at) == expected
+
+
 def test_alertmanagers_repetition_is_one_event_and_its_alerts_are_many() -> None:
     def notified(*alerts: dict[str, Any]) -> list[Event]:
         body = json.dumps({"version": "4", "status": "firing", "alerts": alerts}).encode()
@@ -205,6 +266,54 @@ def test_cloudevents_are_the_same_in_both_modes(binary: bool) -> None:
     assert parsed.name == "com.example.someevent"
 
 
+def test_a_batch_of_cloudevents_is_an_event_of_each() -> None:
+    one = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "placed", "time": "2026-11-20T09:00:00Z"}
+    two = {**one, "id": "2", "subject": "PO-7", "data": {"total": 0.10}}
+    body = json.dumps([one, two, {**one, "specversion": "0.3"}]).encode()
+    digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    config = bind(
+        WebhookConfig.model_validate({"verify": {"scheme": "hmac-sha256", "secret": {"env": "S"}}}), lambda _: SECRET
+    )
+    media = ("content-type", "application/cloudevents-batch+json; charset=UTF-8")
+    inbound = InboundDelivery([media, ("x-hub-signature-256", f"sha256={digest}")], body, RECEIVED)
+    assert WEBHOOK.verify is not None
+    assert WEBHOOK.parse is not None
+    WEBHOOK.verify(config, inbound)
+    parsed = WEBHOOK.parse(config, inbound)
+    assert isinstance(parsed, ParsedEvent)
+    rules = {
+        name: compile_dataset(with_preset(DatasetSpec(connection="tool", preset=name), WEBHOOK.presets))
+        for name in ("cloudevents", "cloudevents.batch")
+    }
+    given: dict[str, Any] = {
+        "key": "d",
+        "body": parsed.body,
+        "headers": parsed.headers,
+        "received_at": RECEIVED,
+        "order": 1,
+    }
+    first, second, third = rules["cloudevents.batch"].events(**given)
+    assert isinstance(first, Event)
+    assert isinstance(second, Event)
+    assert (first.entity, first.key, second.entity, second.key) == ("/shop", "key:/shop 1", "PO-7", "key:/shop 2")
+    assert isinstance(second.body, dict)
+    assert second.body["data"] == {"total": Decimal("0.10")}, "exact"
+    assert third == Rejected("where is false")
+    assert rules["cloudevents"].events(**given) == (Rejected("where is false"),)
+    for wrong in (b"{}", b"1"):
+        with pytest.raises(UnexpectedResponseError, match="not a list of CloudEvents"):
+            WEBHOOK.parse(config, InboundDelivery([media], wrong, RECEIVED))
+
+
+@pytest.mark.parametrize("name", ["ce-id", "ce-source", "ce-time"])
+def test_headers_that_nobody_signs_make_no_cloudevent_of_a_known_tools_delivery(name: str) -> None:
+    body = b'{"action": "opened", "pull_request": {"id": 7}}'
+    attributes = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/forged", "ce-type": "forged", name: "forged"}
+    found, parsed = through("github", "cloudevents", body, hub(body, "x-hub-signature-256"), *attributes.items())
+    assert found == (Rejected("where is false"),)
+    assert parsed.body == {"action": "opened", "pull_request": {"id": 7}}
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "expected"),
     [
@@ -239,7 +348,13 @@ def test_one_number_by_curl(
         (
             "linear",
             "linear.issues",
-            {"type": "Issue", "action": "update", "createdAt": "2026-01-02T03:04:05.000Z", "data": {"id": "i-1"}},
+            {
+                "type": "Issue",
+                "action": "update",
+                "createdAt": "2026-01-02T03:04:05.000Z",
+                "data": {"id": "i-1"},
+                "webhookTimestamp": int(RECEIVED.timestamp()) * 1000,
+            },
             ("i-1", "update", "d", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ),
         (

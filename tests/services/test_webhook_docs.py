@@ -34,9 +34,21 @@ def test_every_tool_that_is_known_has_a_page_and_the_index_names_it() -> None:
         page = "other.md" if name == "standard-webhooks" else f"{name}.md"
         assert f"scheme: {name}" in (DOCS / page).read_text("utf-8")
         assert f"({page})" in index
-    for preset in connectors()["webhook"].presets:
-        tool = preset.split(".")[0]
-        assert preset in "".join(file.read_text("utf-8") for file in DOCS.glob("*.md")) or tool in PROVIDERS, preset
+    assert set(re.findall(r"`([a-z]+(?:\.[a-z_]+)?)`", index.partition("## Presets")[2].partition("\n## ")[0])) == set(
+        connectors()["webhook"].presets
+    )
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_says_where_to_click_and_what_to_paste(page: Path) -> None:
+    text = page.read_text("utf-8")
+    if page.stem in ("README", "other"):
+        return
+    assert f"({page.name})" in (DOCS / "README.md").read_text("utf-8")
+    before = text.partition("```yaml")[0]
+    assert "→" in before or "webhook_configs:" in before, "the clicks, or the lines of its configuration"
+    assert "the address" in before or "/v1/hooks/" in before
+    assert re.search("secret|token", before, re.IGNORECASE)
 
 
 def test_the_one_line_commands_are_requests_that_the_door_takes() -> None:

@@ -176,6 +176,20 @@ def test_without_a_secret_nothing_is_taken() -> None:
         verify(_config(""), _delivery(body, _signed(body, "")))
 
 
+def test_two_secrets_count_while_one_is_rotated() -> None:
+    body = b"{}"
+    given = {"url": "https://acme.atlassian.net", "email": "bot@acme.example", "token": {"env": "T"}}
+    config = JiraConfig.model_validate(
+        given | {"webhook_secret": {"env": "HOOK"}, "webhook_secret_previous": {"env": "OLD"}}
+    )
+    for known in ({"HOOK": "new", "OLD": "old"}, {"OLD": "old"}):
+        bound = bind(config, lambda reference, known=known: known.get(reference.name))
+        verify(bound, _delivery(body, _signed(body, "old")))
+        with pytest.raises(SignatureError):
+            verify(bound, _delivery(body, _signed(body, "older")))
+    verify(bind(config, lambda _: "new"), _delivery(body, _signed(body, "new")))
+
+
 def test_jiras_own_id_tells_deliveries_apart() -> None:
     header = "x-atlassian-webhook-identifier"
     assert identify(_config(), _delivery(b"{}", (header, "f1a2-77"))) == "f1a2-77"

@@ -27,7 +27,8 @@ from connectors.webhook import WebhookConfig
 from connectors.webhook.connector import identify, verify
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-BODY = '{"type": "po.approved", "id": "evt_1", "note": "Größe ✓"}'.encode()
+SENT = int(NOW.timestamp()) * 1000
+BODY = f'{{"type": "po.approved", "note": "Größe ✓", "webhookTimestamp": {SENT}}}'.encode()
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
 OTHER = "whsec_" + base64.b64encode(b"another one of thirty-two bytes!").decode()
 TOKEN, OTHER_TOKEN = "gl-token-1", "gl-token-2"
@@ -156,6 +157,25 @@ def test_sha1_is_refused(scheme: str) -> None:
         assert not is_accepted(config(scheme), [(header, f"sha256={digest}")])
 
 
+@pytest.mark.parametrize(
+    ("sent", "accepted"),
+    [
+        *((str(SENT + seconds * 1000), abs(seconds) <= 60) for seconds in (-61, -60, 0, 60, 61)),
+        *((text, False) for text in ("null", "true", f'"{SENT}"', f"{SENT}.0", "1e999", "-1", "9" * 400, "{}")),
+        ('1, "webhookTimestamp": 2', False),
+    ],
+)
+def test_linears_time_in_the_body_is_bounded_by_a_minute(sent: str, accepted: bool) -> None:
+    """As its own SDK does: https://linear.app/developers/webhooks#securing-webhooks"""
+    body = f'{{"action": "update", "webhookTimestamp": {sent}}}'.encode()
+    assert is_accepted(config("linear"), SIGNERS["linear"](body, SECRET, NOW), body) is accepted
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"not json", b"\xff", b"[" * 100_000, b'{"a": ' + b"[" * 100_000])
+def test_a_linear_body_without_a_time_is_refused(body: bytes) -> None:
+    assert not is_accepted(config("linear"), SIGNERS["linear"](body, SECRET, NOW), body)
+
+
 def test_stripes_library_accepts_what_ours_accepts() -> None:
     ((_, header),) = _stripe(BODY, SECRET, NOW)
     assert stripe.WebhookSignature.verify_header(BODY.decode(), header, SECRET, tolerance=None)
@@ -261,6 +281,33 @@ def test_a_tools_own_id_tells_its_deliveries_apart(scheme: str, header: str) -> 
     assert identify(config(scheme), delivery([(header, "d-1")])) == "d-1"
 
 
+@pytest.mark.parametrize(
+    ("scheme", "body", "expected"),
+    [
+        ("stripe", {"id": "evt_1", "pending_webhooks": 2}, "evt_1"),
+        ("slack", {"event_id": "Ev01", "id": "not this"}, "Ev01"),
+        ("pagerduty", {"event": {"id": "01EV", "data": {"id": "P1"}}}, "01EV"),
+        ("stripe", {"id": ""}, None),
+        ("stripe", {"id": 7}, None),
+        ("stripe", {"id": "a b"}, None),
+        ("pagerduty", {"event": "01EV"}, None),
+        ("slack", [], None),
+    ],
+)
+def test_a_tools_own_id_in_the_body_tells_its_deliveries_apart(scheme: str, body: Any, expected: str | None) -> None:
+    """It is signed, so nobody can make another delivery of one that was read; and a retry may differ elsewhere."""
+    headers = [("idempotency-key", "k"), ("webhook-id", "w"), ("ce-specversion", "1.0"), ("ce-id", "1")]
+    more = [("ce-source", "/forged"), ("ce-type", "forged")]
+    assert identify(config(scheme), delivery(headers + more, json.dumps(body).encode())) == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"not json", b"\xff", b"[" * 100_000, b'{"id": ' + b"[" * 100_000, b'{"id": "\\ud800"}']
+)
+def test_a_body_that_can_not_be_read_has_no_id(body: bytes) -> None:
+    assert identify(config("stripe"), delivery([], body)) is None
+
+
 @pytest.mark.parametrize("scheme", ["slack", "stripe", "pagerduty", "sentry", "alertmanager"])
 def test_without_an_id_the_digest_tells_deliveries_apart(scheme: str) -> None:
     headers = [*SIGNERS[scheme](BODY, SECRET, NOW), ("x-request-id", "r"), ("idempotency-key", "k")]
@@ -285,21 +332,35 @@ console.log(JSON.stringify([await sign(secret, body), theirs ? await verify(secr
 """
 
 
-def _node_modules() -> Path | None:
-    """Where @octokit/webhooks-methods is installed: NODE_PATH, or a node_modules beside or above this file."""
+@pytest.fixture(scope="module")
+def octokit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that node finds @octokit/webhooks-methods from: NODE_PATH's, or installed with npm, once a machine."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None:
+        pytest.skip("node is not installed: GitHub's own signer is not tried")
     places = [Path(path) for path in os.environ.get("NODE_PATH", "").split(os.pathsep) if path]
-    places += [parent / "node_modules" for parent in Path(__file__).resolve().parents]
-    return next((place for place in places if (place / "@octokit" / "webhooks-methods").is_dir()), None)
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "krsync-tests" / "octokit-6"
+    places.append(cached / "node_modules")
+    if not any((place / "@octokit" / "webhooks-methods").is_dir() for place in places):
+        if npm is None:
+            pytest.skip("npm is not installed: GitHub's own signer is not tried")
+        cached.mkdir(parents=True, exist_ok=True)
+        install = [npm, "install", "--prefix", str(cached), "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]
+        done = subprocess.run(
+            [*install, "@octokit/webhooks-methods@^6"], capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode != 0:
+            pytest.skip(f"npm could not install @octokit/webhooks-methods: {done.stderr.strip()[-200:]}")
+    folder = tmp_path_factory.mktemp("octokit")
+    found = next(place for place in places if (place / "@octokit" / "webhooks-methods").is_dir())
+    (folder / "node_modules").symlink_to(found)
+    return folder
 
 
-def test_octokit_signs_and_we_verify(tmp_path: Path) -> None:
-    node, modules = shutil.which("node"), _node_modules()
-    if node is None or modules is None:
-        pytest.skip("node with @octokit/webhooks-methods is not here (npm install it, or point NODE_PATH at it)")
-    (tmp_path / "node_modules").symlink_to(modules)
+def test_octokit_signs_and_we_verify(octokit: Path) -> None:
     theirs = "sha256=" + hex_hmac(SECRET, BODY)
-    command = [node, "--input-type=module", "-e", _SIGN, json.dumps([SECRET, BODY.decode(), theirs])]
-    answer = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60)
+    command = ["node", "--input-type=module", "-e", _SIGN, json.dumps([SECRET, BODY.decode(), theirs])]
+    answer = subprocess.run(command, cwd=octokit, check=True, capture_output=True, text=True, timeout=60)
     signature, verified = json.loads(answer.stdout)
     assert verified is True
     assert is_accepted(config("github"), [("x-hub-signature-256", signature)])
