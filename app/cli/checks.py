@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.browser import install_chromium
 from app.cli.output import CALL_IS_WRONG, CommandError, say
+from app.cli.peers import BROWSER, SERVERS, install
 
 _MOST_PROCESSES = 4
 _CLONE = Path(__file__).resolve().parents[2]
@@ -43,18 +43,19 @@ def check(
 ) -> None:
     """Check a clone: format, lint, types, import contracts, then every test. More arguments go to pytest.
 
-    The journeys in a real browser are among the tests where there is a chromium; in CI it is installed where that needs
-    no question.
+    The journeys in a real browser are among the tests where there is a chromium, those with Prometheus and Alertmanager
+    where these are; in CI they are installed where that needs no question.
     """
     if not (_CLONE / "tests").is_dir():
         raise CommandError(
             "the tests are in a clone of the repository only; this is an installed krsync.", CALL_IS_WRONG
         )
     environment = _environment()
-    if is_browser or os.environ.get("CI"):
-        lacking = install_chromium()
-        if lacking is not None:
-            say(f"browser  skipped: {lacking}")
+    wanted = {"browser": BROWSER} if is_browser else {"browser": BROWSER, "servers": SERVERS}
+    for what, packages in wanted.items() if is_browser or os.environ.get("CI") else ():
+        in_the_way = install(packages)
+        if in_the_way is not None:
+            say(f"{what:<8} skipped: {in_the_way}")
     if is_browser:
         raise typer.Exit(_pytest([*context.args, "tests/browser"], environment))
     failed = [name for name, command in CHECKS if not _passes(name, command, environment)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from app.cli.browser import find_chromium
+from app.cli.peers import find_chromium
 from app.services.tokens import COOKIE
 from tests.browser.service import Service, running
 from tests.browser.story import ENVIRON, Story

@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.async_api import async_playwright
 
-from app.cli.browser import find_chromium
+from app.cli.peers import find_chromium
 from tests.browser.conftest import visit
 from tests.browser.pages import pages
 from tests.browser.service import ROOT, Service, running
