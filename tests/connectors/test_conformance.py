@@ -1,4 +1,4 @@
-"""The conformance suite on our own connectors: Jira, and the webhook connector in each of its schemes."""
+"""The conformance suite on our own connectors: Jira, Prometheus, and the webhook connector in each of its schemes."""
 
 import base64
 import hashlib
@@ -10,8 +10,9 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from connectors.contract import Connector, InboundDelivery
+from connectors.contract import Connector, InboundDelivery, Window
 from connectors.jira import JIRA
+from connectors.prometheus import PROMETHEUS
 from connectors.testing import ConformanceCase, ConnectorConformance, Site
 from connectors.testing.pull import PullConformance
 from connectors.webhook import WEBHOOK
@@ -141,6 +142,36 @@ class TestJira(ConnectorConformance):
         site=jira_site,
         query={"jql": "project = ERP"},
         dataset={"jql": "project = ERP"},
+        now=NOW,
+    )
+
+
+def prometheus_site() -> Site:
+    """A server with one series, its names and its version."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return httpx.Response(401, text="Unauthorized")
+        place = request.url.path.removeprefix("/api/v1/")
+        data: dict[str, object] = {
+            "query": {"resultType": "vector", "result": [{"metric": {}, "value": [1.5, "0.25"]}]},
+            "status/buildinfo": {"version": "3.5.0"},
+            "label/__name__/values": ["up", "probe_success"],
+            "label/job/values": ["erp"],
+        }
+        return httpx.Response(200, json={"status": "success", "data": data[place]})
+
+    return answer
+
+
+class TestPrometheus(ConnectorConformance):
+    case = ConformanceCase(
+        connector=PROMETHEUS,
+        config={"url": "https://prometheus.acme.example", "token": {"env": "PROMETHEUS_TOKEN"}},
+        secrets={"PROMETHEUS_TOKEN": TOKEN},
+        site=prometheus_site,
+        query={"promql": "sum(sum_over_time(probe_success[{window}]))"},
+        window=Window(NOW - timedelta(days=1), NOW),
         now=NOW,
     )
 

@@ -151,13 +151,10 @@ def test_everything_that_is_to_come_is_refused_where_it_stands() -> None:
     checked = check_team_file(document.value, connectors=registered())
     assert {problem.code for problem in checked.problems} == {"not_supported_yet"}
     assert {".".join(map(str, problem.path)) for problem in checked.problems} == {
-        "connections.prometheus.connector",
         "connections.warehouse.connector",
         "connections.github.connector",
         "datasets.pulls.connection",
         "datasets.pulls.stream",
-        "metrics.erp_uptime_prometheus.ratio.good.query.connection",
-        "metrics.erp_uptime_prometheus.ratio.total.query.connection",
         "metrics.overhead.query.connection",
         "metrics.headcount.query.connection",
         "metrics.overhead_per_head.formula",
@@ -171,10 +168,9 @@ def test_everything_that_is_to_come_is_refused_where_it_stands() -> None:
 def test_without_what_is_to_come_the_example_is_accepted() -> None:
     value: Any = read_yaml(LANGUAGE_EXAMPLE.read_bytes()).value
     for section, names in {
-        "connections": ["prometheus", "warehouse", "github"],
+        "connections": ["warehouse", "github"],
         "datasets": ["pulls"],
         "metrics": [
-            "erp_uptime_prometheus",
             "overhead",
             "headcount",
             "overhead_per_head",

@@ -110,7 +110,7 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
     "hours that end first": ([("calendar.hours", "17:00-09:00")], [("calendar", "calendar", None)]),
     "a weekday": ([("calendar.workweek", ["mon", "tuesday"])], [("calendar.workweek.1", "unknown_value", None)]),
     "a connector to come": (
-        [("connections.new", {"connector": "prometheus", "url": "x"})],
+        [("connections.new", {"connector": "github", "url": "x"})],
         [("connections.new.connector", "not_supported_yet", None)],
     ),
     "rules for a tool that is asked": (

@@ -168,10 +168,12 @@ def _check_query(context: Context, metric: MetricSpec, source: QuerySource, path
         return
     has_edges = metric.window not in ("now", "all")
     if has_edges and not windowed():
-        message = "the metric has a window, but this query does not ask for it: put {from} and {to} where it belongs"
+        how = getattr(query, "placeholders", "{from} and {to}")
+        message = f"the metric has a window, but this query does not ask for it: put {how} where it belongs"
         context.problems.add(path, "not_windowed", message)
     elif windowed() and not has_edges:
-        message = "this query asks for a window ({from}, {to}), but the metric has none"
+        how = getattr(query, "placeholders", "{from}, {to}")
+        message = f"this query asks for a window ({how}), but the metric has none"
         context.problems.add(path, "window_missing", message)
 
 

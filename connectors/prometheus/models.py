@@ -1,0 +1,75 @@
+"""What a team writes for Prometheus: the connection, and a query that gives one number."""
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, ClassVar, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from connectors.prometheus.promql import has_placeholder
+from connectors.secrets import Secret
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _server_url(text: str) -> str:
+    """The server's base URL without a trailing slash. Where it may lead is the outbound guard's to decide."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise PydanticCustomError("server_url", "not a URL") from error
+    if not host or parts.scheme not in ("http", "https") or re.search(r"[\s\x00-\x1f\\]", text):
+        raise PydanticCustomError("server_url", "a URL such as http://prometheus:9090")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise PydanticCustomError("server_url", "the server's address only: no user, query or fragment")
+    return text.rstrip("/")
+
+
+class PrometheusConfig(BaseModel):
+    """A server that answers Prometheus' HTTP API, and the account that asks it, where it wants one: a bearer `token`,
+    or a `username` with its `password`."""
+
+    model_config = _STRICT
+
+    url: Annotated[str, AfterValidator(_server_url)]
+    token: Secret | None = None
+    username: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = None
+    password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _account_is_whole_and_safe(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise PydanticCustomError("account", "username and password go together")
+        if self.token is not None and self.username is not None:
+            raise PydanticCustomError("account", "either a token, or a username and its password")
+        has_credential = self.token is not None or self.password is not None
+        if has_credential and self.url.startswith("http:") and not self._is_loopback:
+            raise PydanticCustomError("account", "a credential is sent over https:// only (or on this computer itself)")
+        return self
+
+    @property
+    def _is_loopback(self) -> bool:
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+
+class PrometheusQuery(BaseModel):
+    """A number that Prometheus computes: a scalar, or a vector of one series. `{window}` stands for the window as a
+    range (`[{window}]`), `{from}` and `{to}` for its edges in Unix seconds; it is asked at the window's end, or now."""
+
+    model_config = _STRICT
+
+    #: How a query asks for its window, for whoever has to be told.
+    placeholders: ClassVar[str] = "[{window}]"
+
+    promql: Annotated[str, Field(min_length=1, max_length=20_000)]
+
+    def windowed(self) -> bool:
+        """Whether the query looks at a window at all."""
+        return has_placeholder(self.promql)
