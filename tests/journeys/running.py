@@ -180,10 +180,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def on_loopback(app: Any) -> AsyncIterator[str]:
-    """Serve an ASGI application from this process; its URL."""
+async def on_loopback(app: Any, *, http: Any = "auto") -> AsyncIterator[str]:
+    """Serve an ASGI application from this process; its URL. `http` is uvicorn's protocol."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, http=http, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
