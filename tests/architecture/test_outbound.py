@@ -19,6 +19,7 @@ CLIENTS = (
     *("urllib.request", "urllib3", "http.client", "ftplib", "smtplib", "telnetlib"),
     "jira.JIRA",
     *("asyncio.open_connection", "socket.create_connection"),
+    *("asyncpg.connect", "asyncpg.create_pool"),
 )
 
 #: Who may, and why.
@@ -26,6 +27,7 @@ MAKERS = {
     "connectors/http.py": "the factory",
     "connectors/guarded_requests.py": "the factory's guard under requests",
     "connectors/jira/directory.py": "the jira package, on the guarded adapter",
+    "connectors/sql/session.py": "PostgreSQL's protocol, to the address that the guard has checked",
     "app/demo/doors.py": "plays the example into the service beside it",
     "app/services/notify/mail.py": "speaks SMTP with the server that the operator names",
     "app/supervisor.py": "asks the processes it has started whether they are up",

@@ -1,4 +1,4 @@
-"""The conformance suite on our own connectors: Jira, Prometheus, and the webhook connector in each of its schemes."""
+"""The conformance suite on our own connectors: Jira, Prometheus, SQL, and webhooks in each of their schemes."""
 
 import base64
 import hashlib
@@ -13,8 +13,10 @@ from standardwebhooks import Webhook
 from connectors.contract import Connector, InboundDelivery, Window
 from connectors.jira import JIRA
 from connectors.prometheus import PROMETHEUS
+from connectors.sql import SQL
 from connectors.testing import ConformanceCase, ConnectorConformance, Site
 from connectors.testing.pull import PullConformance
+from connectors.testing.shape import ShapeConformance
 from connectors.webhook import WEBHOOK
 from tests.fakes.hostile import HARMLESS, HOSTILE
 from tests.fakes.jira_cloud import EMAIL, JiraCloudFake
@@ -174,6 +176,12 @@ class TestPrometheus(ConnectorConformance):
         window=Window(NOW - timedelta(days=1), NOW),
         now=NOW,
     )
+
+
+class TestSql(ShapeConformance):
+    """Its value and its models: a database is no site that the suite could play (tests/connectors/sql has one)."""
+
+    case = ConformanceCase(connector=SQL, config={"dsn": {"env": "WAREHOUSE_DSN"}}, query={"sql": "select 1"})
 
 
 # --- the suite itself ------------------------------------------------------------------------------------------------
