@@ -196,4 +196,9 @@ def _connections(service: Service) -> Finding:
     if bad:
         said = "; ".join(f"{item.get('id')} {item.get('health')}: {item.get('reason')}" for item in bad)
         return Finding("connections", "failed", clean(said), "`krsync status`, then mend what the reason names")
+    waiting = [item for item in found if item.get("health") == "waiting" and item.get("hook_url")]
+    if waiting:
+        names = ", ".join(str(item.get("id")) for item in waiting)
+        said = f"{len(found)} in order; waiting for the first delivery: {clean(names)}"
+        return Finding("connections", "ok", said)
     return Finding("connections", "ok", f"{len(found)} in order")

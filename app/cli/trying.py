@@ -1,5 +1,6 @@
 """`try`: a delivery through a connection's signature and rules, with nothing saved."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from app.cli.shown import items, part
 
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): *(.*)")
 _LARGEST = 1024 * 1024
+_MOST_LINES = 40
 
 
 def add_to(app: typer.Typer) -> None:
@@ -102,6 +104,8 @@ def _show(found: dict[str, Any]) -> None:
             _show_event(event)
     if not items(found, "datasets"):
         say("no dataset reads it")
+    if not any(dataset.get("outcome") == "applied" for dataset in items(found, "datasets")):
+        _show_body(found.get("body"))
 
 
 def _show_event(event: Any) -> None:
@@ -120,6 +124,19 @@ def _show_event(event: Any) -> None:
         value = clean(fact.get("value")) if fact.get("counts") else f"left out: {clean(fact.get('reason'))}"
         side = "" if fact.get("part") == "value" else f" ({clean(fact.get('part'))})"
         say(f"    {clean(fact.get('metric'))}{side}: {value}")
+
+
+def _show_body(body: Any) -> None:
+    """What the rules saw and nothing came of: so that a rule can be written that fits."""
+    if body is None:
+        return
+    text = body if isinstance(body, str) else json.dumps(body, indent=2, ensure_ascii=False)
+    lines = text.splitlines()
+    say("what the rules see as body:" if not isinstance(body, str) else "it begins:")
+    for line in lines[:_MOST_LINES]:
+        say(f"  {clean(line)}")
+    if len(lines) > _MOST_LINES:
+        say("  … (all of it: --json)")
 
 
 def _because(step: Any) -> str:

@@ -20,12 +20,13 @@ from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import Connection, Dataset, MetricPart, Team
 from connectors.boundary import check_parsed
-from connectors.contract import Changed, Connector, Ignored, InboundDelivery, Parsed, Pushed
+from connectors.contract import Changed, Connector, Ignored, InboundDelivery, JsonValue, Parsed, Pushed
 from connectors.contract import Event as ParsedEvent
 from connectors.errors import ConnectorError
 
 _NOT_KEPT = "The proof of a stored delivery is not kept; it held when it was received."
 _MOST_FACTS = 50
+_BEGINNING = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ async def try_delivery(
         event=parsed.name if isinstance(parsed, ParsedEvent) else None,
         dedupe_key=key,
         is_duplicate=is_duplicate,
+        headers=dict(parsed.headers) if isinstance(parsed, ParsedEvent) else {},
+        body=_seen(parsed, inbound),
         datasets=datasets,
     )
 
@@ -102,6 +105,13 @@ def _parsed(connector: Connector, config: object, inbound: InboundDelivery) -> t
         return None, StepView(outcome="failed", reason=str(error))
     reason = parsed.reason if isinstance(parsed, Ignored) else None
     return parsed, StepView(outcome="ok", reason=reason)
+
+
+def _seen(parsed: Parsed | None, inbound: InboundDelivery) -> JsonValue:
+    """What rules see of the body, or how it begins where nobody could read it."""
+    if parsed is None:
+        return inbound.body[:_BEGINNING].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return parsed.body if isinstance(parsed, ParsedEvent) else None
 
 
 def _greets(connector: Connector, config: object, inbound: InboundDelivery) -> bytes | None:

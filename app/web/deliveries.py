@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
@@ -17,8 +18,10 @@ from app.web.sources import OfConnection, takes_webhooks
 
 router = APIRouter(include_in_schema=False)
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _DELIVERIES = 100
 _MOST_HEADERS = 100
+_LONGEST_SEEN = 20_000
 _OUTCOMES = ("pending", "applied", "ignored", "dead")
 
 
@@ -119,6 +122,15 @@ def _headers(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def _seen(tried: TriedView) -> str | None:
+    """The body as a person reads it."""
+    if tried.body is None or isinstance(tried.body, str):
+        return tried.body
+    encoded: bytes = msgspec.json.format(_encode(tried.body), indent=2)
+    text = encoded.decode()
+    return text if len(text) <= _LONGEST_SEEN else text[:_LONGEST_SEEN] + "\n…"
+
+
 async def _shown(
     request: Request,
     services: World,
@@ -146,6 +158,8 @@ async def _shown(
         status=422 if problem else 200,
         view=view,
         tried=tried,
+        kept=tried is not None and any(item.outcome == "applied" for item in tried.datasets),
+        seen=None if tried is None else _seen(tried),
         stored=stored,
         body=body,
         headers=headers,

@@ -8,6 +8,7 @@ from app.errors import NotFound
 from app.services import inventory
 from app.services.context import Services
 from app.services.paging import decode_id, encode_cursor
+from app.services.replays import outcome_counts
 from app.web.render import page
 from app.web.session import Visitor, World
 
@@ -15,6 +16,7 @@ router = APIRouter(include_in_schema=False)
 
 _MANY = 1000
 _RUNS = 50
+_EVENTS = 20
 OUTCOMES = ("running", "succeeded", "failed", "crashed", "superseded")
 OfConnection = Annotated[str | None, Query(max_length=130)]
 
@@ -60,6 +62,7 @@ async def connection_page(request: Request, services: World, visitor: Visitor, t
         if view is None or owner is None:
             raise NotFound
         runs, older = await inventory.list_runs(session, team=team, connection=name, limit=10)
+        came = [] if view.hook_url is None else await outcome_counts(session, team=team, connection=name, limit=_EVENTS)
     return page(
         request,
         "connection.html",
@@ -68,6 +71,7 @@ async def connection_page(request: Request, services: World, visitor: Visitor, t
         view=view,
         team=owner,
         runs=runs,
+        came=came,
         has_more=older is not None,
         connector=services.connectors.get(view.connector),
         origin=f"{request.url.scheme}://{request.url.netloc}",

@@ -47,6 +47,8 @@ async def test_a_pasted_delivery_is_shown_step_by_step_and_nothing_is_saved(shop
     assert tried["parse"] == {"outcome": "ok", "reason": None}
     assert (tried["kind"], tried["event"]) == ("event", "po.requested")
     assert (tried["dedupe_key"], tried["is_duplicate"]) == ("id:msg_1", False)
+    assert tried["body"] == json.loads(BODY)
+    assert (tried["headers"]["webhook-id"], "webhook-signature" in tried["headers"]) == ("msg_1", False)
     found = {item["dataset"]: item for item in tried["datasets"]}
     assert found["approvals"] == {
         "dataset": "approvals",
@@ -84,6 +86,9 @@ async def test_what_is_wrong_is_told_at_its_step_and_stops_nothing_else(shop: Wo
     unreadable = (await shop.http.post(TRY, json={"body": "<xml/>"}, headers=headers)).json()
     assert unreadable["parse"]["outcome"] == "failed"
     assert unreadable["datasets"] == []
+    assert (unreadable["headers"], unreadable["body"]) == ({}, "<xml/>")
+    large = (await shop.http.post(TRY, json={"body": "x" + "é" * 5_000}, headers=headers)).json()
+    assert large["body"] == "x" + "é" * 999 + "\N{REPLACEMENT CHARACTER}"
     for body in (
         {},
         {"body": {}, "delivery": 1},

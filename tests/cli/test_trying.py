@@ -19,6 +19,8 @@ TRIED: dict[str, Any] = {
     "event": "po.approved",
     "dedupe_key": "id:msg_1",
     "is_duplicate": False,
+    "headers": {},
+    "body": {"po": {"id": "PO-7", "title": "Büro"}},
     "datasets": [
         {
             "dataset": "orders",
@@ -111,3 +113,18 @@ def test_a_call_that_is_wrong_is_exit_code_2(krsync: Krsync, seen: list[Any], tm
     assert krsync("try", "operations/erp", tmp_path / "none.json").code == 2
     assert krsync("try", "operations/erp", file, "-H", "no colon").code == 2
     assert seen == []
+
+
+def test_what_nothing_came_of_is_shown_as_the_rules_see_it(krsync: Krsync, serving: Serving, tmp_path: Path) -> None:
+    shown: list[dict[str, Any]] = [
+        {**TRIED, "datasets": TRIED["datasets"][1:]},
+        {**TRIED, "datasets": [], "body": "<html>"},
+        {**TRIED, "datasets": [], "body": {"lines": list(range(60))}},
+    ]
+    serving(lambda request: httpx.Response(200, json=shown[int(json.loads(request.content)["delivery"]) - 1]))
+    first, second, third = (krsync("try", "operations/erp", "--delivery", str(number)).out for number in (1, 2, 3))
+    assert 'what the rules see as body:\n  {\n    "po": {\n' in first
+    assert '"title": "Büro"' in first
+    assert "it begins:\n  <html>\n" in second
+    assert third.count("\n") < 60
+    assert "--json" in third

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.services.deliveries import apply_pending
+from tests.api.test_hooks import signed
 from tests.web.conftest import Window, World, on_sqlite, window
 
 PAGES = (
@@ -241,6 +243,33 @@ async def test_a_delivery_is_tried_and_nothing_is_saved(world: World) -> None:
     assert (await lead.post(path, {"delivery": "4711"})).status_code == 404
     listed = await world.http.get("/v1/deliveries", headers=await world.as_("read"))
     assert listed.json()["items"] == []
+
+
+async def test_a_connection_says_what_came_of_what_was_sent_and_what_was_refused(world: World) -> None:
+    await filled(world)
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    world.environ["ERP_SECRET"] = secret
+    path = "/connections/operations/erp"
+    body = b'{"event": "po.<cancelled>", "note": "nothing names the order"}'
+    now = world.services.clock()
+    for number, key in enumerate((secret, secret, "whsec_" + "A" * 32)):
+        headers = signed(body, now, identity=f"m{number}", secret=key)
+        answer = await world.http.post("/v1/hooks/operations/erp", content=body, headers=headers)
+        assert answer.status_code == (202 if key == secret else 401)
+    await apply_pending(world.services)
+    assert world.api.hooks.door is not None
+    assert await world.api.hooks.door.refusals.write()
+    lead = await window(world, "read", "write", team="operations")
+    page = (await lead.get(path)).text
+    came = page.partition('id="came"')[2].partition("</section>")[0]
+    assert "po.&lt;cancelled&gt;" in came
+    assert "no entity" in came
+    assert '<td class="number">2</td>' in came
+    assert "The signature does not hold" in page.partition('id="refused"')[2].partition("</section>")[0]
+    (latest,) = re.findall(r'name="delivery" value="(\d+)"', came)
+    tried = (await lead.post(f"{path}/try", {"delivery": latest})).text
+    assert "&#34;note&#34;: &#34;nothing names the order&#34;" in tried
+    assert "Try the latest" not in (await (await window(world, "read", team="operations")).get(path)).text
 
 
 async def test_dead_letters_are_put_back_in_line(world: World) -> None:

@@ -36,6 +36,8 @@ _TRIED = {
     "event": "po.approved",
     "dedupe_key": "id:msg_1",
     "is_duplicate": False,
+    "headers": {"content-type": "application/json", "webhook-id": "msg_1"},
+    "body": {"event": "po.approved", "po": {"id": "PO-7", "total": 120.5}},
     "datasets": [
         {
             "dataset": "purchase_orders",

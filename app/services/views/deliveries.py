@@ -52,7 +52,8 @@ class TriedDatasetView(View):
 
 class TriedView(View):
     """A delivery, step by step, with nothing saved. `event` is the tool's own word for it, `is_duplicate` whether a
-    delivery of the same key is stored."""
+    delivery of the same key is stored. `headers` and `body` are what rules see of an event; of what could not be read
+    the body is the beginning of its text."""
 
     signature: StepView
     parse: StepView
@@ -60,6 +61,8 @@ class TriedView(View):
     event: str | None
     dedupe_key: str
     is_duplicate: bool
+    headers: dict[str, str]
+    body: Any
     datasets: list[TriedDatasetView]
 
 
