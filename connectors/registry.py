@@ -16,13 +16,14 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from connectors.contract import Connector
+from connectors.github import GITHUB
 from connectors.jira import JIRA
 from connectors.prometheus import PROMETHEUS
 from connectors.sql import SQL
 from connectors.webhook import WEBHOOK
 
 GROUP = "krsync.connectors"
-CONNECTORS: tuple[Connector, ...] = (JIRA, PROMETHEUS, SQL, WEBHOOK)
+CONNECTORS: tuple[Connector, ...] = (GITHUB, JIRA, PROMETHEUS, SQL, WEBHOOK)
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,49}")
 _log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ import redis
 from hypothesis import settings
 
 from app.embedded.valkey import EmbeddedValkey
+from tests.services_fixtures.backlot import Backlot, BacklotError
 from tests.services_fixtures.postgres import PostgresServer
 
 # No test asserts on time, and a shared machine stops for longer than any deadline.
@@ -197,3 +198,18 @@ def _postgres_database(request: pytest.FixtureRequest, options: str) -> Iterator
     aside.await_(_execute(server, f"CREATE DATABASE {name}{options}"))
     yield _sibling(server, name)
     aside.await_(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+# --- programs of others ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def backlot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backlot]:
+    """A running backlot for the whole run: somebody else's Jira, GitHub and Slack."""
+    peer = Backlot(tmp_path_factory.mktemp("backlot"))
+    try:
+        peer.start()
+    except BacklotError as error:
+        pytest.skip(f"no live peer: {error}")
+    yield peer
+    peer.stop()

@@ -1,4 +1,4 @@
-"""The conformance suite on our own connectors: Jira, Prometheus, SQL, and webhooks in each of their schemes."""
+"""The conformance suite on our own connectors: GitHub, Jira, Prometheus, SQL, and webhooks in each of their schemes."""
 
 import base64
 import hashlib
@@ -11,6 +11,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from connectors.contract import Connector, InboundDelivery, Window
+from connectors.github import GITHUB
 from connectors.jira import JIRA
 from connectors.prometheus import PROMETHEUS
 from connectors.sql import SQL
@@ -18,6 +19,7 @@ from connectors.testing import ConformanceCase, ConnectorConformance, Site
 from connectors.testing.pull import PullConformance
 from connectors.testing.shape import ShapeConformance
 from connectors.webhook import WEBHOOK
+from tests.fakes import github
 from tests.fakes.hostile import HARMLESS, HOSTILE
 from tests.fakes.jira_cloud import EMAIL, JiraCloudFake
 from tests.fakes.jira_issues import FLUID_STATUSES, SYSTEM_FIELDS, issue, status_change
@@ -144,6 +146,17 @@ class TestJira(ConnectorConformance):
         site=jira_site,
         query={"jql": "project = ERP"},
         dataset={"jql": "project = ERP"},
+        now=NOW,
+    )
+
+
+class TestGitHub(ConnectorConformance):
+    case = ConformanceCase(
+        connector=GITHUB,
+        config={"token": {"env": "GITHUB_TOKEN"}},
+        secrets={"GITHUB_TOKEN": github.TOKEN},
+        site=lambda: github.GitHubFake(pulls=[github.pull(number) for number in range(1, 26)], page_size=10),
+        dataset={"stream": "pull_requests", "repository": github.REPOSITORY},
         now=NOW,
     )
 

@@ -1,17 +1,9 @@
 """A peer that is not ours: backlot's Jira, served on loopback. It knows `project = …` and no histories."""
 
-import asyncio
-import os
-import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from connectors.contract import Toolbox, Window
 from connectors.errors import AuthenticationError
@@ -23,68 +15,15 @@ from connectors.jira.payloads import IssueIdPage, IssuePage
 from connectors.jira.session import JiraSession
 from connectors.secrets import bind
 from tests.connectors.jira.conftest import NOW
+from tests.services_fixtures.backlot import Backlot
 
 ALWAYS = Window(None, None)
 
 
-@pytest.fixture(scope="module")
-def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """backlot's bundled company, imported."""
-    if shutil.which("backlot", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("backlot is not installed: no live peer for Jira")
-    folder = tmp_path_factory.mktemp("backlot")
-    done = subprocess.run(
-        [sys.executable, "-m", "backlot", "import", "--bundled", "--data-dir", str(folder)],
-        env={**os.environ, "BACKLOT_TELEMETRY": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"backlot could not import its company: {done.stderr[-300:]}")
-    return folder
-
-
 @pytest.fixture
-async def site(data_folder: Path) -> AsyncIterator[tuple[str, str]]:
+def site(backlot: Backlot) -> tuple[str, str]:
     """backlot's Jira: its base URL and a token that sees everything."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["serve", "--disable-telemetry", "--port", str(port), "--data-dir", str(data_folder)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "backlot",
-        *command,
-        env={**os.environ, "BACKLOT_TELEMETRY": "false"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        if not await _answers(port, process):
-            pytest.skip("backlot did not start: no live peer for Jira")
-        tokens = yaml.safe_load((data_folder / "tokens.yaml").read_text(encoding="utf-8"))
-        yield f"http://127.0.0.1:{port}/atlassian", tokens["admin_token"]
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _answers(port: int, process: asyncio.subprocess.Process) -> bool:
-    for _ in range(200):
-        if process.returncode is not None:
-            return False
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return True
-    return False
+    return f"{backlot.url}/atlassian", backlot.admin_token
 
 
 @pytest.fixture

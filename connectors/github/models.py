@@ -1,0 +1,69 @@
+"""What a team writes for GitHub: the account that reads, and the stream of a repository that is kept."""
+
+import re
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from connectors.secrets import Secret
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+Stream = Literal["pull_requests", "issues"]
+
+
+def _api_url(text: str) -> str:
+    """The API's base URL without a trailing slash. Where it may lead is the outbound guard's to decide."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise PydanticCustomError("api_url", "not a URL") from error
+    if not host or re.search(r"[\s\x00-\x1f\\]", text):
+        raise PydanticCustomError("api_url", "a URL such as https://github.acme.example/api/v3")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise PydanticCustomError("api_url", "the API's address only: no user, query or fragment")
+    is_here = host in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+        raise PydanticCustomError("api_url", "https:// is required (http:// only for this computer itself)")
+    return text.rstrip("/")
+
+
+def _day(given: object) -> object:
+    """A day, from YAML or JSON text."""
+    if isinstance(given, str):
+        try:
+            return date.fromisoformat(given)
+        except ValueError:
+            raise PydanticCustomError("day", "a day such as 2026-01-01") from None
+    return given
+
+
+class GitHubConfig(BaseModel):
+    """GitHub and the token that reads it: fine-grained with read access to pull requests and issues, or classic.
+
+    Tokens: https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/managing-your-personal-access-tokens
+    """
+
+    model_config = _STRICT
+
+    token: Secret
+    #: GitHub Enterprise Server has its own: `https://github.acme.example/api/v3`.
+    url: Annotated[str, AfterValidator(_api_url)] = "https://api.github.com"
+
+
+class GitHubDataset(BaseModel):
+    """The pull requests or issues of one repository. `since` leaves out what was created before that day (UTC).
+
+    `approvals` of pull requests are read where `fields` names them, or a rule of the team's does: a request each.
+    """
+
+    model_config = _STRICT
+
+    stream: Stream
+    repository: Annotated[str, Field(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$")]
+    since: Annotated[date | None, BeforeValidator(_day)] = None
+    fields: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)] = ()
