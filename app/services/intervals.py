@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from app.domain.aggregate import ratio, rounded
 from app.domain.durations import wall_seconds
-from app.domain.language import format_timedelta
+from app.domain.language import DurationSource, format_timedelta
 from app.domain.window import MICROSECOND, SUB_DAY_STEP
 from app.services.definitions import Definition
 from app.store import facts as fact_store
@@ -177,17 +177,22 @@ def opened(facts: Iterable[Fact], definition: Definition, window: Window) -> lis
     source = definition.spec.duration
     if source is None:
         return []
-    until, at_end = passed_until(window), _limit(window)
+    first, end = open_starts(source, window)
     found = []
     for fact in facts:
-        end = until if fact.at is not None else at_end
-        at = fact.at or at_end
+        at = fact.at or end
         if fact.since is None or fact.since > end or (window.start is not None and at < window.start):
             continue
-        is_too_long = source.within is not None and end - fact.since > source.within
+        is_too_long = first is not None and fact.since < first
         reason = f"longer than {format_timedelta(source.within)}" if is_too_long and source.within else None
         found.append(OpenDuration(fact, at, definition.elapsed(fact.since, end), reason))
     return found
+
+
+def open_starts(source: DurationSource, window: Window) -> tuple[datetime | None, datetime]:
+    """The first (None: any) and the last moment at which a duration that is unfinished and counts has begun."""
+    end = passed_until(window) if source.attribute == "from" else _limit(window)
+    return None if source.within is None else end - source.within, end
 
 
 async def durations(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from app.domain.aggregate import exact, rounded
 from app.services.definitions import Definition, definition_of, team_cycle
 from app.services.input_graph import asked_by
+from app.services.intervals import open_starts
 from app.services.plans import UNUSED
 from app.services.read import judge_rows
 from app.services.views import KeyResultEffect, KeyResultView
@@ -27,6 +28,7 @@ from app.services.views.plans import (
 )
 from app.store import organisation, pulls, record_changes, records, samples
 from app.store.database import Session
+from app.store.facts import Window
 from app.store.organisation import KeyResultFilter, RevisedMetric
 from app.store.pulls import Pull
 from app.store.record_changes import Moved, Numbered
@@ -145,11 +147,13 @@ def _numbered(item: RevisedMetric, rule: Definition, cycle: str, now: datetime, 
     span = team_cycle(item.team, cycle).span if cycle else None
     window = rule.window(now, span if rule.spec.needs_cycle else None)
     measures: Literal["moments", "stretches", "open_durations"] = "moments"
+    since = until = None
     if rule.spec.state_share is not None:
         measures = "stretches"
     elif rule.spec.duration is not None and rule.spec.duration.open == "include":
         measures = "open_durations"
-    return Numbered(item.revision.id, window.start, window.end, now, measures, newest)
+        since, until = open_starts(rule.spec.duration, Window(window.start, window.end, now))
+    return Numbered(item.revision.id, window.start, window.end, now, measures, newest, since, until)
 
 
 async def _moved(

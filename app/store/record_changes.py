@@ -20,7 +20,7 @@ class Numbered:
 
     `newest` is the last fact that counts: those that come later, and the closing of facts from `as_of` on, are not
     known yet. None: all that is known. `measures` tells facts that are a moment from stretches of time, and from
-    durations of which the unfinished ones count.
+    durations of which the unfinished ones count: those that began in `open_since` … `open_until`, both included.
     """
 
     revision_id: int
@@ -29,6 +29,8 @@ class Numbered:
     as_of: datetime
     measures: Literal["moments", "stretches", "open_durations"] = "moments"
     newest: int | None = None
+    open_since: datetime | None = None
+    open_until: datetime | None = None
 
 
 class Moved(NamedTuple):
@@ -131,5 +133,9 @@ def _counts(fact: FromClause, side: Numbered, *, is_looked_up: bool = False) -> 
     counts = and_(fact.c.value.is_not(None), at.is_not(None), *inside)
     if side.measures == "open_durations":
         is_open = and_(fact.c.since.is_not(None), fact.c.value.is_(None), fact.c.reason.is_(None))
+        if side.open_since is not None:
+            is_open = and_(is_open, fact.c.since >= side.open_since)
+        if side.open_until is not None:
+            is_open = and_(is_open, fact.c.since <= side.open_until)
         counts = or_(counts, and_(is_open, or_(at.is_(None), and_(at.is_not(None), *inside))))
     return and_(_known(fact, side), counts)

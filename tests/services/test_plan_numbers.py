@@ -316,3 +316,17 @@ async def test_revisions_are_compared_by_entity_and_not_window_by_window(story: 
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plan = [str(tuple(row)) for row in rows]
             assert sum("ix_fact_entity" in step for step in plan) == 1, plan
+
+
+async def test_an_unfinished_duration_that_has_become_too_long_goes(story: Story) -> None:
+    await story.apply(TIMED)
+    await story.send(ORDERS)
+    await story.work()
+    limited = TIMED.replace("open: include", "open: include, within: 1m")
+    effect = moved(await story.plan(limited), "waiting")
+    before = {record.entity for record in (await story.explain("wait")).included}
+    await story.apply(limited)
+    await story.work()
+    after = {record.entity for record in (await story.explain("wait")).included}
+    assert "D" in before - after  # requested, and not approved yet
+    assert (effect.entering, effect.leaving) == (0, len(before - after))
