@@ -111,6 +111,7 @@ class Measurement:
     """A number that the tool computed. `value` None is unknown, with `reason`; zero is a value.
 
     `query` is the text as it was sent (no secret), `link` opens it in the tool, `is_exact` is False for estimates.
+    `digest` tells the tool's answer from another one that gives the same number: `sha256:` of what it said.
     """
 
     value: Decimal | None

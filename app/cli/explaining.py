@@ -135,6 +135,8 @@ def _show_part(one: Mapping[str, Any]) -> None:
         said += " (" + ", ".join(f"{clean(reason)}: {count}" for reason, count in reasons.items()) + ")"
     if one.get("query"):
         said += f" from {clean(one['query'])}" + ("" if one.get("is_exact", True) else " (the tool's estimate)")
+        said += f", asked {minute(one['observed_at'])}" if one.get("observed_at") else ""
+        said += f", answer {clean(one['digest'])[:19]}" if one.get("digest") else ""
     say(f"{clean(one.get('part') or 'value').capitalize() + ':':<17}{said}")
 
 

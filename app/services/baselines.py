@@ -1,11 +1,13 @@
 """Freezing baselines: measured once, kept with their evidence, never measured again."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from app.domain.language import KeyResultSpec, MeasuredBaseline
-from app.services.definitions import split_reference, team_cycle
-from app.services.evaluate import Computed, PastPeriod, compute
+from app.services.answers import PastPeriod, answered, tool_answer
+from app.services.definitions import definition_of, split_reference, team_cycle
+from app.services.evaluate import Computed, compute
 from app.services.input_graph import input_graph, needs_cycle
 from app.store import deliveries, organisation, samples
 from app.store.database import Session
@@ -67,7 +69,36 @@ async def _freeze_measured(
     # A tool is asked now about the past: the measurement is as new as the answer, its window is the period's.
     past = PastPeriod(baseline_plan(period), cycle.end, now)
     computed = await compute(session, item, cycle=asked, as_of=as_of, past=past)
-    return await _keep(session, key_result, "", rule, computed, item, now)
+    answers = [] if computed.value is None else await _answers(session, item, asked, as_of, past)
+    return await _keep(session, key_result, "", rule, computed, item, now, answers)
+
+
+async def _answers(
+    session: Session, item: RevisedMetric, cycle: str, as_of: datetime, past: PastPeriod
+) -> list[dict[str, Any]]:
+    """What tools said of the past period: of the metric itself, and of those that a formula reads."""
+    graph, found = await input_graph(session, [item]), []
+    for read in graph.items.values():
+        definition = definition_of(read.revision)
+        asked = [part for part, row in read.parts.items() if row.query_digest]
+        if not asked or definition.spec.milestones is not None:
+            continue
+        own = cycle if graph.needs_cycle(read.metric.id) else ""
+        window = (await compute(session, read, cycle=own, as_of=as_of, past=past)).window
+        for part in asked:
+            answer = await tool_answer(
+                session, read, definition, part, window, cycle=own, as_of=as_of, known_at=None, past=past
+            )
+            if answer is not None:
+                of = {"metric": f"{read.team.name}/{read.metric.name}", "part": part}
+                found.append(of | {name: _as_json(value) for name, value in answered(answer).items()})
+    return found
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return format(value, "f") if isinstance(value, Decimal) else value
 
 
 async def _freeze_first(session: Session, key_result: KeyResult, team: Team, metric: str, now: datetime) -> bool:
@@ -115,6 +146,7 @@ async def _keep(
     computed: Computed,
     item: RevisedMetric,
     now: datetime,
+    answers: list[dict[str, Any]] | None = None,
 ) -> bool:
     if computed.value is None:
         return False
@@ -128,7 +160,7 @@ async def _keep(
         "sample_size": computed.sample_size,
         "observed_at": computed.observed_at.isoformat(),
         "quality": computed.quality,
-    }
+    } | ({"answers": answers} if answers else {})
     row = {
         "key_result_id": key_result.id,
         "guardrail": guardrail,

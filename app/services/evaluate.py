@@ -8,10 +8,10 @@ from decimal import Decimal
 from functools import partial
 
 from app.domain.aggregate import aggregate, ratio
-from app.domain.language import ToDate
 from app.domain.records import Fact
 from app.domain.window import UNBOUNDED, TimeSpan
 from app.services import intervals
+from app.services.answers import PastPeriod, tool_answer
 from app.services.computed import Computed as Computed
 from app.services.definitions import Definition, cycle_span, definition_of
 from app.services.formulas import CIRCLE, compute_formula
@@ -28,15 +28,6 @@ from app.store.tables import Dataset, Sample
 LONGEST_REST = timedelta(hours=1)
 #: How many entities are extracted between two looks at the event loop.
 ENTITY_BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class PastPeriod:
-    """A period whose numbers a tool is asked for afterwards: the plan that asks, until when, and when we look."""
-
-    plan: str
-    end: datetime
-    asked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,15 +217,8 @@ async def _part_value(
         if asserted is None:
             return PartValue(None, "no value has been asserted", None, None)
         return PartValue(asserted.value, None, None, asserted.effective_at, "asserted")
-    row = revised.parts[part]
-    by_period = definition.spec.window == "cycle" or isinstance(definition.spec.window, ToDate)
-    measured = await samples.latest_measurement(
-        session,
-        row.query_digest or "",
-        cycle if past is None else past.plan,
-        as_of=as_of if past is None else past.asked_at,
-        known_at=known_at,
-        window=(window.start, window.end) if by_period else None,
+    measured = await tool_answer(
+        session, revised, definition, part, window, cycle=cycle, as_of=as_of, known_at=known_at, past=past
     )
     if measured is None:
         return PartValue(None, "not measured yet", None, None)

@@ -7,11 +7,13 @@ from decimal import Decimal
 from app.domain.aggregate import aggregate, exact, rounded
 from app.domain.language import MeasuredBaseline
 from app.domain.progress import progress
+from app.domain.window import TimeSpan
 from app.errors import InvalidInput
+from app.services.answers import answered, tool_answer
 from app.services.definitions import Definition, cycle_span, definition_of, dump, team_cycle
 from app.services.evaluate import Computed, compute
 from app.services.explain_delta import Today, earlier_sample, explain_delta
-from app.services.explain_parts import explain_inputs, explain_steps, shown_formula
+from app.services.explain_parts import explain_inputs, explain_steps, point_query, shown_formula
 from app.services.explain_time import explain_share, open_record
 from app.services.input_graph import cycles_asked, needs_cycle
 from app.services.intervals import OpenDuration, durations, open_durations
@@ -173,7 +175,7 @@ async def _taken_apart(
         progress=None if view is None else view.progress,
         status=None if view is None else view.status,
         formula=made if view is None else made + how_judged(view),
-        baseline=None if judged is None else await _baseline(session, judged),
+        baseline=None if judged is None else await _baseline(session, judged, item),
         target=None if view is None else view.target,
         window=WindowView(start=computed.window.start, end=computed.window.end, rule=window_value(definition.spec)),
         revision=RevisionView(number=item.revision.number, author=item.revision.author, since=item.revision.created_at),
@@ -271,25 +273,12 @@ async def _part(
             link=asserted.link,
         )
         return explained, [record], []
-    measured = await samples.latest_measurement(
-        session, item.parts[part].query_digest or "", cycle, as_of=as_of, known_at=known_at
+    window = TimeSpan(bounds.start, bounds.end)
+    measured = await tool_answer(session, item, definition, part, window, cycle=cycle, as_of=as_of, known_at=known_at)
+    unasked = ExplainedPart(
+        part=part, source=source, aggregate=None, value=None, included=0, excluded=0, excluded_reasons={}
     )
-    return (
-        ExplainedPart(
-            part=part,
-            source=source,
-            aggregate=None,
-            value=None if measured is None else measured.value,
-            included=0,
-            excluded=0,
-            excluded_reasons={},
-            query=None if measured is None else measured.query,
-            link=None if measured is None else measured.link,
-            is_exact=measured is None or measured.is_exact,
-        ),
-        [],
-        [],
-    )
+    return (unasked if measured is None else unasked.model_copy(update=answered(measured))), [], []
 
 
 async def _part_value(
@@ -365,16 +354,21 @@ def _text(value: Decimal | None) -> str:
     return "unknown" if value is None else format(value, "f")
 
 
-async def _baseline(session: Session, judged: Judged) -> BaselineView | None:
-    spec = judged.spec
+async def _baseline(session: Session, judged: Judged, item: RevisedMetric) -> BaselineView | None:
+    spec, row = judged.spec, judged.row
     if spec.baseline is None:
         return None
     if not isinstance(spec.baseline, MeasuredBaseline):
         return BaselineView(value=spec.baseline, rule=format(spec.baseline, "f"))
-    frozen = (await samples.frozen_baselines(session, [judged.row.key_result.id])).get((judged.row.key_result.id, ""))
-    return BaselineView(
-        value=judged.view.baseline,
-        rule=dump(spec.baseline),
-        frozen_at=None if frozen is None else frozen.frozen_at,
-        evidence=None if frozen is None else frozen.evidence,
-    )
+    frozen = (await samples.frozen_baselines(session, [row.key_result.id])).get((row.key_result.id, ""))
+    view = BaselineView(value=judged.view.baseline, rule=dump(spec.baseline))
+    if frozen is None:
+        return view
+    of, period, taken_apart = frozen.evidence["metric"], frozen.rule.removeprefix("measure:"), None
+    if "answers" not in frozen.evidence:
+        # Facts are never changed, so its records are those of then for ever; what tools said is in the evidence.
+        asked = period if await needs_cycle(session, item) else ""
+        moment = team_cycle(row.team, period).end - _JUST_BEFORE
+        taken_apart = f"/v1/metrics/{of}/explain{point_query(asked, moment, frozen.frozen_at)}"
+    more = {"frozen_at": frozen.frozen_at, "evidence": frozen.evidence, "explain": taken_apart}
+    return view.model_copy(update=more)

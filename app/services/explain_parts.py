@@ -45,13 +45,14 @@ async def explain_inputs(
                 value=computed.value,
                 reason=computed.reason,
                 observed_at=computed.observed_at,
-                explain=f"/v1/metrics/{identity}/explain{_query(asked, None if is_now else as_of, known_at)}",
+                explain=f"/v1/metrics/{identity}/explain{point_query(asked, None if is_now else as_of, known_at)}",
             )
         )
     return found
 
 
-def _query(cycle: str, as_of: datetime | None, known_at: datetime | None) -> str:
+def point_query(cycle: str, as_of: datetime | None, known_at: datetime | None) -> str:
+    """The part of an address that asks for a point of both time axes; empty for now."""
     given = {
         "cycle": cycle or None,
         "as_of": None if as_of is None else as_of.isoformat(timespec="microseconds").replace("+00:00", "Z"),
@@ -99,6 +100,7 @@ async def explain_steps(
             note=state.note,
             query=state.query,
             link=state.link,
+            digest=state.digest,
         )
         for state in await step_states(session, item, as_of=as_of, known_at=known_at)
     ]

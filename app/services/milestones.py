@@ -28,6 +28,7 @@ class StepState:
     query: str | None = None
     link: str | None = None
     is_exact: bool = True
+    digest: str | None = None
 
 
 async def step_states(
@@ -65,6 +66,7 @@ async def _counted(
         query=measured.query,
         link=measured.link,
         is_exact=measured.is_exact,
+        digest=measured.digest,
     )
 
 

@@ -174,5 +174,6 @@ async def publish_measurement(
             query=measured.query,
             link=measured.link,
             is_exact=measured.is_exact,
+            digest=measured.digest,
         ),
     )

@@ -528,7 +528,7 @@ class FactAhead(SQLModel, table=True):
 
 
 class Measurement(SQLModel, table=True):
-    """A number the tool computed for one query over one window."""
+    """A number the tool computed for one query over one window; `digest` is of its answer, where that has one."""
 
     __tablename__ = "measurement"
     __table_args__ = (Index("ix_measurement_query", "query_digest", "cycle", "observed_at"),)
@@ -544,6 +544,7 @@ class Measurement(SQLModel, table=True):
     query: str = _text()
     link: str | None = _text(null=True)
     is_exact: bool = True
+    digest: str | None = _text(null=True)
 
 
 class AssertedValue(SQLModel, table=True):

@@ -112,7 +112,8 @@ async def measure(session: JiraSession, query: JiraQuery, window: Window) -> Mea
         sent = without_order(jql)
         return Measurement(Decimal(await session.estimate(sent)), observed_at, sent, link, is_exact=False)
     sent = in_stable_order(jql)
-    return Measurement(Decimal(await session.count(sent)), observed_at, sent, link)
+    count, digest = await session.count(sent)
+    return Measurement(Decimal(count), observed_at, sent, link, digest=digest)
 
 
 def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> None:

@@ -59,14 +59,14 @@ class DataCenterSession(JiraSession):
     def _credential(self) -> str:
         return f"Bearer {self.config.token.reveal()}"
 
-    async def count(self, jql: str) -> int:
-        """How many issues match: the server knows."""
+    async def count(self, jql: str) -> tuple[int, str | None]:
+        """How many issues match: the server knows, and says no more."""
         page = await self._page(jql, ["key"], 0, 0)
-        return page.total
+        return page.total, None
 
     async def estimate(self, jql: str) -> int:
         """As `count`: there is no need to guess."""
-        return await self.count(jql)
+        return (await self.count(jql))[0]
 
     # --- issues ---------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -214,13 +215,14 @@ class JiraSession:
 
     # --- issues ---------------------------------------------------------------------------------------------------
 
-    async def count(self, jql: str) -> int:
-        """How many issues a query in a stable order takes, counted issue by issue."""
-        count = 0
+    async def count(self, jql: str) -> tuple[int, str | None]:
+        """How many issues a query in a stable order takes, counted issue by issue, and the digest of their ids."""
+        count, digest = 0, hashlib.sha256()
         async with aclosing(self.ids(jql)) as batches:
             async for batch in batches:
                 count += len(batch)
-        return count
+                digest.update("".join(f"{one}\n" for one in batch).encode())
+        return count, f"sha256:{digest.hexdigest()}"
 
     async def search(
         self, jql: str, fields: Sequence[str], size: int, shape: type[PageT]

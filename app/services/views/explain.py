@@ -33,7 +33,9 @@ class ExplainedRecord(View):
 
 class ExplainedPart(View):
     """One side of the number: its source, its aggregate over the records in, and the counts. `open` counts the
-    unfinished among the included; `coverage` is the part (0 to 1) of all time that could be measured."""
+    unfinished among the included; `coverage` is the part (0 to 1) of all time that could be measured.
+
+    Of what a tool computed: the query as it was sent, when that was so, and the digest of the tool's answer."""
 
     part: str
     source: dict[str, Any]
@@ -47,6 +49,8 @@ class ExplainedPart(View):
     query: str | None = None
     link: str | None = None
     is_exact: bool = True
+    digest: str | None = None
+    observed_at: datetime | None = None
 
 
 class ExplainedInput(View):
@@ -73,6 +77,7 @@ class ExplainedStep(View):
     note: str | None = None
     query: str | None = None
     link: str | None = None
+    digest: str | None = None
 
 
 class RevisionView(View):
@@ -82,10 +87,14 @@ class RevisionView(View):
 
 
 class BaselineView(View):
+    """The baseline. Of a measured one: since when it is frozen, the evidence kept with it (window, records, revision,
+    tools' answers) and where its records are taken apart as they were known then."""
+
     value: ExactString | None
     rule: Any
     frozen_at: datetime | None = None
     evidence: dict[str, Any] | None = None
+    explain: str | None = None
 
 
 class ExplainedChange(View):
