@@ -98,10 +98,13 @@ class DataCenterSession(JiraSession):
     async def in_scope(self, jql: str, issues: Sequence[Issue]) -> set[str]:
         """Which of these issues the query takes."""
         found: set[str] = set()
-        for start in range(0, len(issues), _FEW):
-            keys = ", ".join(issue.key for issue in issues[start : start + _FEW])
-            page = await self._page(narrowed(jql, f"key in ({keys})"), ["key"], 0, _FEW)
-            found.update(issue.id for issue in page.issues)
+        for first in range(0, len(issues), _FEW):
+            keys = ", ".join(issue.key for issue in issues[first : first + _FEW])
+            start, total = 0, 1
+            while start < total:  # a page may hold fewer than are asked for: as many as the administrator allows
+                page = await self._page(narrowed(jql, f"key in ({keys})"), ["key"], start, _FEW)
+                found.update(issue.id for issue in page.issues)
+                start, total = start + len(page.issues), page.total if page.issues else 0
         return found & {issue.id for issue in issues}
 
     # --- requests -------------------------------------------------------------------------------------------------

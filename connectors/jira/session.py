@@ -225,10 +225,13 @@ class JiraSession:
         return count, f"sha256:{digest.hexdigest()}"
 
     async def search(
-        self, jql: str, fields: Sequence[str], size: int, shape: type[PageT]
+        self, jql: str, fields: Sequence[str], size: int, shape: type[PageT], *, reconciled: Sequence[str] = ()
     ) -> AsyncGenerator[PageT, None]:
-        """The pages of a search, one after the other: a page's token is in the page before it."""
+        """The pages of a search, one after the other: a page's token is in the page before it. Of the `reconciled`
+        issues Jira looks at what they are, not at what its index has heard of them."""
         request: dict[str, object] = {"jql": jql, "fields": list(fields), "maxResults": size}
+        if reconciled:
+            request["reconcileIssues"] = [int(one) for one in reconciled]
         tokens: set[str] = set()
         empty = 0
         while True:
@@ -329,14 +332,10 @@ class JiraSession:
         return set[str]().union(*await together(*(self._reconciled(jql, part) for part in parts)))
 
     async def _reconciled(self, jql: str, ids: Sequence[str]) -> set[str]:
-        request = {
-            "jql": among(jql, ids),
-            "fields": ["id"],
-            "maxResults": IDS_A_PAGE,
-            "reconcileIssues": [int(one) for one in ids],
-        }
-        page = await self.post(f"{self.api}/search/jql", request, IssueIdPage, "search results")
-        return {issue.id for issue in page.issues}
+        # Page by page: what the first page has no room for is in scope all the same.
+        pages = self.search(among(jql, ids), ["id"], IDS_A_PAGE, IssueIdPage, reconciled=ids)
+        async with aclosing(pages):
+            return {issue.id async for page in pages for issue in page.issues}
 
     async def status_histories(self, issues: Sequence[str]) -> Histories:
         """The saves that touched the status, by issue id, for at most `ISSUES_A_CHANGELOG_CALL` issues.

@@ -11,7 +11,7 @@ from app.services.pull import HINTS_AFTER, SWEEP_EVERY, confirm_drop
 from tests.conftest import FakeClock
 from tests.fakes import jira_faults
 from tests.fakes.jira_cloud import API, JiraCloudFake
-from tests.services.story import Story, jira_site, ticket
+from tests.services.story import Story, jira_site, on_sqlite, ticket
 
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 SEARCH, FETCH = f"{API}/search/jql", f"{API}/issue/bulkfetch"
@@ -280,3 +280,16 @@ async def test_a_status_without_a_category_is_shown_with_its_count(jira_story: S
     assert (await jira_story.connection()).warnings == [
         "The status 'In Progress' has no category any more: 2 changes into it are in no category."
     ]
+
+
+@on_sqlite
+async def test_what_a_first_page_has_no_room_for_is_in_scope(jira_story: Story, site: JiraCloudFake) -> None:
+    site.ids_page_size = 2
+    await started(jira_story, site)
+    for number in range(1, 6):
+        site.edit(f"HELP-{number}", jira_story.clock(), priority={"name": "High"})
+    await tell(jira_story, "jira:issue_updated", 1, 2, 3, 4, 5)
+    assert await jira_story.later(seconds=HINTS_AFTER.total_seconds()) == ["succeeded"]
+    assert (await jira_story.runs())[-1].kind == "hints"
+    assert set((await records(jira_story)).values()) == {"in"}
+    assert await jira_story.value("backlog") == 6

@@ -2,7 +2,8 @@
 
 The evaluator below is the obvious reading of the language: take what has happened by a moment, look at each event,
 compute with fractions, round once. It shares no code with the product. Each form that reads records goes with every
-aggregation and every window; shares of time and unfinished durations have their own in `test_intervals.py`.
+aggregation and every window; records that are pulled, shares of time, unfinished durations, queries and people's words
+are in `test_properties_pulled.py`, arrivals of what is measured with the clock in `test_intervals.py`.
 """
 
 import random
@@ -283,7 +284,9 @@ async def assert_samples(story: Story, events: Sequence[Happened], rule: str) ->
             assert number_of(sample.value) == number_of(ByHand(events, rule, story.clock()).value(name)), name
 
 
-@pytest.mark.parametrize("seed", seeds(2))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] if place else []) for place, seed in enumerate(seeds(6))]
+)
 async def test_any_history_in_any_arrival_under_any_rules(story: Story, clock: FakeClock, seed: int) -> None:
     choose = random.Random(seed)
     events = any_history(choose)

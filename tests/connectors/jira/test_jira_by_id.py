@@ -59,6 +59,7 @@ async def test_each_issue_that_is_asked_for_is_a_record_or_absent_for_a_reason(c
 async def test_what_is_in_scope_is_told_by_the_issue_and_not_by_an_old_index(connect: Connect) -> None:
     fake = small_site(200)
     fake.index_lag = timedelta(hours=12)
+    fake.ids_page_size = 20  # so that an answer has several pages
     for number in range(1, 101):
         fake.move(f"ERP-{number}", "Closed", NOW)
     found, absent, _ = await _fetch(await connect(fake), _known(*range(1, 201)))

@@ -149,8 +149,9 @@ async def test_a_server_that_says_more_follow_and_sends_none_is_not_believed() -
             await _read(session)
 
 
-async def test_by_id_and_in_sweeps() -> None:
-    fake = _server(12)
+@pytest.mark.parametrize("most_rows", [1_000, 2])
+async def test_by_id_and_in_sweeps(most_rows: int) -> None:
+    fake = _server(12, most_rows=most_rows)
     fake.move("ERP-3", "Closed", NOW)
     fake.delete("ERP-2", NOW)
     async with _session(fake) as session:
