@@ -46,7 +46,7 @@ def _order(chance: random.Random, clock: Clock) -> Iterator[Event]:
 
 
 def _colleague(chance: random.Random, clock: Clock) -> Iterator[Event]:
-    subject, started = _subject("P", clock), clock() - timedelta(days=chance.uniform(10, 15))
+    subject, started = _subject("P", clock), clock() - timedelta(days=chance.uniform(6, 12))
     yield _told("people", "hris", "person", subject, "started", started)
     yield _told("people", "hris", "person", subject, "equipped", clock(), on_time=chance.random() < 0.7)
     yield _told("people", "hris", "person", subject, "productive", clock())

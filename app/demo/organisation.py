@@ -76,8 +76,19 @@ def _company(quarter: Cycle) -> Document:
                 "focus": "cost_management",
                 "owner": "operations@example.com",
                 "key_results": {
-                    "spend_per_head": {"metric": "spend_per_head", "baseline": 420, "target": 340},
-                    "pulse": {"metric": "pulse", "baseline": "6.8", "target": "8", "preset": _WIDE},
+                    "spend_per_head": {
+                        "title": "What operations spend on each colleague in four weeks",
+                        "metric": "spend_per_head",
+                        "baseline": 420,
+                        "target": 340,
+                    },
+                    "pulse": {
+                        "title": "How content people are with their offices",
+                        "metric": "pulse",
+                        "baseline": "6.8",
+                        "target": "8",
+                        "preset": _WIDE,
+                    },
                 },
             }
         },
@@ -133,17 +144,24 @@ def _people(quarter: Cycle, *, past: bool) -> Document:
                 "contributes_to": [{"objective": "company/scale", "weight": 2}],
                 "key_results": {
                     "onboarding_time": {
+                        "title": "From the first day to the first own task",
                         "metric": "onboarding_days",
                         "baseline": 18 if past else 15,
                         "target": 15 if past else 5,
                     },
                     "equipped": {
+                        "title": "Newcomers with a working laptop on day one",
                         "metric": "equipped_on_day_one",
                         "baseline": 60 if past else 70,
                         "target": 80 if past else 95,
                         "kind": "aspirational",
                     },
-                    "newcomer_pulse": {"metric": "newcomer_pulse", "baseline": 7, "target": "8.5"},
+                    "newcomer_pulse": {
+                        "title": "How newcomers rate their first month",
+                        "metric": "newcomer_pulse",
+                        "baseline": 7,
+                        "target": "8.5",
+                    },
                 },
             },
             "workplace": {
@@ -153,9 +171,21 @@ def _people(quarter: Cycle, *, past: bool) -> Document:
                 "owner": "workplace@example.com",
                 "supports": ["company/scale"],
                 "key_results": {
-                    "desk_use": {"metric": "desk_use", "baseline": 40, "target": 65, "fresh_within": "2m"},
-                    "badges": {"metric": "badges_ready", "baseline": 0, "target": 30},
+                    "desk_use": {
+                        "title": "Desks in use on an ordinary day",
+                        "metric": "desk_use",
+                        "baseline": 40,
+                        "target": 65,
+                        "fresh_within": "2m",
+                    },
+                    "badges": {
+                        "title": "Badges ready before somebody arrives",
+                        "metric": "badges_ready",
+                        "baseline": 0,
+                        "target": 30,
+                    },
                     "energy": {
+                        "title": "Electricity in a month",
                         "metric": "energy",
                         "baseline": 42000,
                         "target": 36000,
@@ -236,6 +266,7 @@ def _procurement(calendar: DemoCalendar, quarter: Cycle, month: Cycle, *, past: 
                 "contributes_to": ["company/scale"],
                 "key_results": {
                     "procurement_time": {
+                        "title": "From a request to an approved order",
                         "metric": "procurement_days",
                         "baseline": 9 if past else {"measure": calendar.quarter_before.name},
                         "target": {"change": "-20%"},
@@ -243,8 +274,18 @@ def _procurement(calendar: DemoCalendar, quarter: Cycle, month: Cycle, *, past: 
                         "weight": 2,
                         "preset": _WIDE,
                     },
-                    "budget": {"metric": "spend", "baseline": 180000, "target": 150000},
-                    "contracts": {"metric": "under_contract", "baseline": 50, "target": 55 if past else 60},
+                    "budget": {
+                        "title": "Spend within the quarter's budget",
+                        "metric": "spend",
+                        "baseline": 180000,
+                        "target": 150000,
+                    },
+                    "contracts": {
+                        "title": "Spend that a contract covers",
+                        "metric": "under_contract",
+                        "baseline": 50,
+                        "target": 55 if past else 60,
+                    },
                 },
             },
             "clean_month": {
@@ -252,7 +293,13 @@ def _procurement(calendar: DemoCalendar, quarter: Cycle, month: Cycle, *, past: 
                 "cycle": month.name,
                 "focus": "quality_control",
                 "owner": "accounting@example.com",
-                "key_results": {"matched": {"metric": "invoices_matched", "target": {"maintain": ">= 96"}}},
+                "key_results": {
+                    "matched": {
+                        "title": "Invoices that match their order",
+                        "metric": "invoices_matched",
+                        "target": {"maintain": ">= 96"},
+                    }
+                },
             },
         },
     )
@@ -260,6 +307,8 @@ def _procurement(calendar: DemoCalendar, quarter: Cycle, month: Cycle, *, past: 
 
 def _it(quarter: Cycle, *, past: bool) -> Document:
     resolved = "record.event == 'resolved'"
+    solved = {"dataset": "tickets", "per": "entity", "at": "record.last"}
+    is_solved, in_time = "'resolved' in record.events", 'record.last - record.first < duration("48h")'
     steps = [("Data migrated", 3), ("Interfaces tested", 2), ("Users trained", 2), ("Go-live", 3)]
     return _file(
         "it",
@@ -298,10 +347,13 @@ def _it(quarter: Cycle, *, past: bool) -> Document:
                 "aggregate": "median",
                 "window": {"trailing": "14d"},
             },
-            "solved": {
-                "unit": "tickets",
-                "records": {"dataset": "tickets", "where": resolved},
-                "window": {"to_date": "quarter"},
+            "solved_in_time": {
+                "unit": "percent",
+                "ratio": {
+                    "good": {"records": {**solved, "where": f"{is_solved} && {in_time}"}},
+                    "total": {"records": {**solved, "where": is_solved}},
+                },
+                "window": {"trailing": "28d"},
             },
             "reopened": {
                 "unit": "percent",
@@ -336,9 +388,19 @@ def _it(quarter: Cycle, *, past: bool) -> Document:
                 "owner": "it@example.com",
                 "contributes_to": ["company/scale"],
                 "key_results": {
-                    "erp_available": {"metric": "erp_uptime", "target": {"maintain": ">= 99.5"}},
-                    "help_time": {"metric": "help_hours", "baseline": 36 if past else 30, "target": 31 if past else 12},
+                    "erp_available": {
+                        "title": "The ERP is available",
+                        "metric": "erp_uptime",
+                        "target": {"maintain": ">= 99.5"},
+                    },
+                    "help_time": {
+                        "title": "A ticket is solved within half a day",
+                        "metric": "help_hours",
+                        "baseline": 36 if past else 30,
+                        "target": 31 if past else 12,
+                    },
                     "first_reply": {
+                        "title": "The first answer comes within half an hour",
                         "metric": "reply_minutes",
                         "baseline": 120 if past else 90,
                         "target": 60 if past else 30,
@@ -346,9 +408,10 @@ def _it(quarter: Cycle, *, past: bool) -> Document:
                         "preset": _WIDE,
                     },
                     "solved": {
-                        "metric": "solved",
-                        "baseline": 0,
-                        "target": 50,
+                        "title": "Tickets solved within two days",
+                        "metric": "solved_in_time",
+                        "baseline": 60,
+                        "target": 95,
                         "guardrails": [{"metric": "reopened", "must": "<= 8"}],
                     },
                 },
@@ -360,9 +423,19 @@ def _it(quarter: Cycle, *, past: bool) -> Document:
                 "owner": "it@example.com",
                 "supports": ["company/scale"],
                 "key_results": {
-                    "cutover": {"metric": "cutover", "baseline": 0, "target": 100},
-                    "recovery": {"metric": "recovery_hours", "baseline": 8, "target": 4},
-                    "self_help": {"metric": "articles", "baseline": 20, "target": 30 if past else 60},
+                    "cutover": {"title": "Steps to the new ERP", "metric": "cutover", "baseline": 0, "target": 100},
+                    "recovery": {
+                        "title": "Major incidents are over within four hours",
+                        "metric": "recovery_hours",
+                        "baseline": 8,
+                        "target": 4,
+                    },
+                    "self_help": {
+                        "title": "Answers that people find by themselves",
+                        "metric": "articles",
+                        "baseline": 20,
+                        "target": 30 if past else 60,
+                    },
                 },
             },
         },

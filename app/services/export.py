@@ -1,5 +1,6 @@
 """The team file, written back from the database: applying it changes nothing."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -78,8 +79,23 @@ async def export_team(session: Session, team: str) -> bytes | None:
     tree = await team_value(session, team)
     if tree is None:
         return None
+    return (HEADER + _written(tree)).encode()
+
+
+async def export_rule(session: Session, team: str, metric: str, datasets: Collection[str] = ()) -> str | None:
+    """A metric as its team's file has it, with those of the team's datasets that are named; None where there is no
+    such metric."""
+    tree = await team_value(session, team)
+    if tree is None or metric not in tree.get("metrics", {}):
+        return None
+    kept = {name: spec for name, spec in tree.get("datasets", {}).items() if name in datasets}
+    rule = ({"datasets": kept} if kept else {}) | {"metrics": {metric: tree["metrics"][metric]}}
+    return _written(rule)
+
+
+def _written(tree: dict[str, Any]) -> str:
     text = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
-    return (HEADER + text).encode()
+    return str(text)
 
 
 class _Dumper(yaml.SafeDumper):

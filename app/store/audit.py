@@ -98,3 +98,13 @@ async def edits_since(
         .order_by(col(Audit.id))
     )
     return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+async def last_change(session: AsyncSession, team: str) -> Audit | None:
+    """The newest change of what a team has configured; None where there was none."""
+    query = _of_team(select(Audit), team).where(
+        col(Audit.action).in_(("create", "update", "delete", "rename")),
+        col(Audit.object_kind).in_(("team", "connection", "dataset", "metric", "objective", "key_result")),
+    )
+    found: list[Audit] = list(await session.scalars(query.order_by(col(Audit.id).desc()).limit(1)))
+    return found[0] if found else None

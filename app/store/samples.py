@@ -1,18 +1,17 @@
 """Values of metrics: what tools computed, what people asserted, and the samples made of facts."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, delete, func, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, delete, func, literal, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store.deliveries import upsert
 from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = timedelta(microseconds=1)
 _DAY_MICROSECONDS = 86_400_000_000
 
@@ -144,11 +143,12 @@ async def list_samples(
     since: datetime | None = None,
     until: datetime | None = None,
     step: timedelta | None = None,
+    qualities: Collection[str] | None = None,
     after: int = 0,
     limit: int = 1000,
 ) -> list[tuple[Sample, int]]:
     """Samples in the order they were recorded, each with its revision's number; with `step`, the last word about each
-    span of that length since the epoch."""
+    span of that length since the epoch; with `qualities`, only those."""
     query = (
         select(Sample, col(MetricRevision.number))
         .join(MetricRevision, col(MetricRevision.id) == col(Sample.revision_id))
@@ -160,12 +160,14 @@ async def list_samples(
         query = query.where(col(Sample.observed_at) >= since)
     if until is not None:
         query = query.where(col(Sample.observed_at) < until)
+    if qualities is not None:
+        query = query.where(col(Sample.quality).in_(qualities))
     if step is not None:
-        spans = query.with_only_columns(col(Sample.id), col(Sample.observed_at)).limit(None)
+        whole = query.limit(None).order_by(None)
         # The newest observation counts: one that was reconstructed later is no later word.
-        found = sorted((row[1], row[0]) for row in await session.execute(spans))
-        last = {(at - _EPOCH) // step: identity for at, identity in found}
-        query = query.where(col(Sample.id).in_(sorted(last.values())[:limit]))
+        newest = whole.with_only_columns(func.max(col(Sample.observed_at))).group_by(_span(session, step))
+        last = whole.where(col(Sample.observed_at).in_(newest)).with_only_columns(func.max(col(Sample.id)))
+        query = query.where(col(Sample.id).in_(last.group_by(col(Sample.observed_at))))
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 
@@ -202,6 +204,14 @@ async def values_of(
         if value is not None:
             found.setdefault((metric_id, cycle), []).append((at, value))
     return found
+
+
+def _span(session: AsyncSession, step: timedelta) -> Any:
+    """The span of that length since the epoch that a sample lies in, for grouping."""
+    length = literal(step // timedelta(microseconds=1), BigInteger())
+    if session.get_bind().dialect.name == "postgresql":
+        return func.floor(func.extract("epoch", col(Sample.observed_at)) * literal(1_000_000, BigInteger()) / length)
+    return type_coerce(col(Sample.observed_at), BigInteger()) // length
 
 
 def _day(session: AsyncSession, moment: Any) -> Any:

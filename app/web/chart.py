@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from app.domain.progress import parse_bound
 from app.services.expectation import ExpectedValue
-from app.services.views import CheckInView, KeyResultView, SampleView
+from app.services.views import CheckInView, KeyResultView, RestatementView, SampleView
+from app.web.format import quantity
 
 MarkKind = Literal["rule", "restated", "check_in", "override"]
 
@@ -28,16 +29,27 @@ class Mark:
     text: str
 
 
-def marks_of(history: Sequence[SampleView], check_ins: Sequence[CheckInView]) -> list[Mark]:
-    """Rule changes, restatements, overrides and check-ins in the order in which they were true."""
+def marks_of(
+    history: Sequence[SampleView],
+    check_ins: Sequence[CheckInView],
+    restatements: Sequence[RestatementView] = (),
+    unit: str | None = None,
+) -> list[Mark]:
+    """Rule changes, restatements (of a moment's value, and of a sealed one), overrides and check-ins in the order in
+    which they were true. `history` is in the order of recording."""
     marks = []
     for before, after in pairwise(history):
         if after.revision > before.revision:
             marks.append(Mark(after.observed_at, "rule", f"rule {after.revision} from here on"))
+    marks += _restated(history, unit)
     marks += [
-        Mark(sample.observed_at, "restated", "this value was restated")
-        for sample in history
-        if sample.supersedes is not None and sample.quality == "restated"
+        Mark(
+            change.at,
+            "restated",
+            f"sealed at {quantity(change.value_before, unit)}, it would be {quantity(change.value_now, unit)}: "
+            f"{change.reason}",
+        )
+        for change in restatements
     ]
     marks += [
         Mark(sample.observed_at, "override", "a person's value stands here")
@@ -46,6 +58,21 @@ def marks_of(history: Sequence[SampleView], check_ins: Sequence[CheckInView]) ->
     ]
     marks += [Mark(said.at, "check_in", said.note or "checked in") for said in check_ins]
     return sorted(set(marks), key=lambda mark: mark.at)
+
+
+def _restated(history: Sequence[SampleView], unit: str | None) -> list[Mark]:
+    """Where another value was told later of the same moment. What was only reconstructed is no other word."""
+    told: dict[datetime, SampleView] = {}
+    marks = []
+    for sample in history:
+        if sample.quality == "reconstructed":
+            continue
+        before = told.get(sample.observed_at)
+        told[sample.observed_at] = sample
+        if before is not None and before.value != sample.value:
+            text = f"from {quantity(before.value, unit)} to {quantity(sample.value, unit)}"
+            marks.append(Mark(sample.observed_at, "restated", text))
+    return marks
 
 
 def chart_of(
@@ -79,7 +106,7 @@ def chart_of(
         "series": [[sorted(one), [one[at] for at in sorted(one)]] for one in series],
         "limits": _limits(view),
         "marks": [
-            asdict(mark) | {"at": mark.at.timestamp()}
+            asdict(mark) | {"at": min(mark.at.timestamp(), end)}  # what came after a cycle stands at its end
             for mark in marks
             if start <= mark.at.timestamp() <= max(end, moment)
         ],

@@ -1,5 +1,6 @@
 """Values as people read them. What is exact stays in the API; a page shows what an eye can take in."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -11,6 +12,7 @@ THIN = "\u202f"
 SPACE = "\u00a0"
 """A space that does not break a line: between a number and its unit."""
 
+_LONG_DECIMAL = re.compile(r"(\d\.\d{6})\d+")
 _SHORT_UNITS = {"percent": "%", "business_days": "business days", "business_hours": "business hours"}
 _SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 _SIZES = ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"))
@@ -49,6 +51,16 @@ def quantity(value: Decimal | str | None, unit: str | None) -> str:
     if number == 1 and word.endswith("s") and " per " not in word and "/" not in word and len(word) > 3:
         word = word[:-1]
     return f"{amount(number)}{THIN if word == '%' else SPACE}{word}"
+
+
+def unit_words(unit: str) -> str:
+    """A unit as words: `business_days` is `business days`, `percent` stays a word."""
+    return unit.replace("_", " ")
+
+
+def shortened(text: str) -> str:
+    """A text whose long decimals are cut to six places, each marked: `26.084089…`. Every digit is in the API."""
+    return _LONG_DECIMAL.sub(lambda found: f"{found[1]}…", text)
 
 
 def from_of(value: Decimal | str | None, unit: str | None) -> str:
@@ -99,6 +111,20 @@ def span(seconds: float | int | None) -> str:
             plural = "s" if word == "day" and count != 1 else ""
             return f"{count}{SPACE}{word}{plural}"
     return f"{left}{SPACE}s"
+
+
+def duration(seconds: Decimal | str | None) -> str:
+    """A length of time in its two largest parts: `3 days 4 h`, `2 h 10 min`, `40 s`."""
+    if seconds is None:
+        return "—"
+    left = int(Decimal(seconds))
+    sizes = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
+    for place, (size, _) in enumerate(sizes):
+        if left >= size:
+            rest = left % size
+            second = span(rest) if place < 3 and rest >= sizes[place + 1][0] else ""
+            return f"{span(left)}{SPACE}{second}" if second else span(left)
+    return span(0)
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

@@ -1,4 +1,6 @@
-"""Where the objectives of the cascade are drawn: those above on top, each level as near to what it serves as can be."""
+"""Where the objectives of the cascade are drawn: from left to right, each level as near to what it serves as can be.
+
+However many teams there are, a page grows downwards; a cascade is only a few levels deep."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,8 +8,8 @@ from dataclasses import dataclass
 
 from app.services.views import AlignmentEdgeView, AlignmentView, ObjectiveNodeView
 
-BOX_WIDTH, BOX_HEIGHT = 248, 100
-_GAP, _LEVEL, _MARGIN = 24, 168, 12
+BOX_WIDTH, BOX_HEIGHT = 280, 100
+_GAP, _LEVEL, _MARGIN = 20, 392, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An edge from the top of one box to the bottom of another, as an SVG path."""
+    """An edge from the left side of one box to the right side of another, as an SVG path."""
 
     edge: AlignmentEdgeView
     path: str
@@ -41,27 +43,27 @@ def draw(view: AlignmentView) -> Drawing:
     """Lay the graph out in levels."""
     above = _above(view)
     levels = _levels(view, above)
-    rows: dict[int, list[ObjectiveNodeView]] = defaultdict(list)
+    columns: dict[int, list[ObjectiveNodeView]] = defaultdict(list)
     for node in view.nodes:
-        rows[levels[node.id]].append(node)
-    widest = max((len(row) for row in rows.values()), default=0)
-    width = max(2 * _MARGIN + widest * (BOX_WIDTH + _GAP) - _GAP, 2 * _MARGIN)
+        columns[levels[node.id]].append(node)
+    longest = max((len(column) for column in columns.values()), default=0)
+    height = 2 * _MARGIN + max(longest * (BOX_HEIGHT + _GAP) - _GAP, 0)
     centres: dict[str, float] = {}
     boxes = []
-    for level in sorted(rows):
-        row = sorted(rows[level], key=lambda node: (_mean(above[node.id], centres), node.team, node.id))
-        left = (width - (len(row) * (BOX_WIDTH + _GAP) - _GAP)) // 2
-        for index, node in enumerate(row):
-            x = left + index * (BOX_WIDTH + _GAP)
-            centres[node.id] = x + BOX_WIDTH / 2
-            boxes.append(Box(node, x, _MARGIN + level * _LEVEL))
+    for level in sorted(columns):
+        column = sorted(columns[level], key=lambda node: (_mean(above[node.id], centres), node.team, node.id))
+        top = (height - (len(column) * (BOX_HEIGHT + _GAP) - _GAP)) // 2
+        for index, node in enumerate(column):
+            y = top + index * (BOX_HEIGHT + _GAP)
+            centres[node.id] = y + BOX_HEIGHT / 2
+            boxes.append(Box(node, _MARGIN + level * _LEVEL, y))
     places = {box.node.id: box for box in boxes}
     lines = [
         Line(edge, _path(places[edge.source], places[edge.target]))
         for edge in view.edges
         if edge.source in places and edge.target in places
     ]
-    height = 2 * _MARGIN + (max(rows, default=0)) * _LEVEL + BOX_HEIGHT
+    width = 2 * _MARGIN + max(columns, default=0) * _LEVEL + BOX_WIDTH
     return Drawing(width, height, boxes, lines)
 
 
@@ -94,7 +96,7 @@ def _mean(names: Sequence[str], centres: dict[str, float]) -> float:
 
 
 def _path(source: Box, target: Box) -> str:
-    x1, y1 = source.x + BOX_WIDTH // 2, source.y
-    x2, y2 = target.x + BOX_WIDTH // 2, target.y + BOX_HEIGHT + 7
-    bend = max((y1 - y2) // 2, 18)
-    return f"M{x1} {y1} C{x1} {y1 - bend} {x2} {y2 + bend} {x2} {y2}"
+    x1, y1 = source.x, source.y + BOX_HEIGHT // 2
+    x2, y2 = target.x + BOX_WIDTH + 7, target.y + BOX_HEIGHT // 2
+    bend = max((x1 - x2) // 2, 18)
+    return f"M{x1} {y1} C{x1 - bend} {y1} {x2 + bend} {y2} {x2} {y2}"

@@ -1,6 +1,6 @@
 """A key result's own page: how it stands, how it came there, where it is heading; and why."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -10,10 +10,22 @@ from starlette.responses import RedirectResponse
 from app.domain.strict_json import exact_decimal
 from app.errors import InvalidInput, NotFound
 from app.services.check_ins import check_in, list_check_ins
+from app.services.definitions import team_cycle
 from app.services.expectation import expected_values
 from app.services.explain import explain
+from app.services.export import export_rule
 from app.services.inventory import get_team
-from app.services.read import get_key_result, get_metric, judged_key_result, key_result_history, with_outlook
+from app.services.read import (
+    Judged,
+    get_key_result,
+    get_metric,
+    judged_key_result,
+    key_result_history,
+    with_outlook,
+)
+from app.services.tokens import Principal
+from app.services.views import ExplainView, MetricView, SampleView
+from app.store.database import Session
 from app.web.chart import as_json, chart_of, marks_of
 from app.web.render import HEADERS, page
 from app.web.session import Editor, Visitor, World, form_fields
@@ -23,6 +35,10 @@ router = APIRouter(include_in_schema=False)
 _POINTS = 1000
 _CHECK_INS = 50
 _RECORDS = 200
+_FINE, _COARSE = timedelta(hours=6), timedelta(days=1)
+_LONG = timedelta(days=190)
+_BEFORE = timedelta(days=31)
+_SAID = ("asserted", "override")
 OfCycle = Annotated[str | None, Query(max_length=70)]
 
 
@@ -40,12 +56,13 @@ async def key_result_page(
         if judged is None or owner is None:
             raise NotFound
         view = (await with_outlook(session, [judged], now=now))[0].view
-        history = await key_result_history(session, team, name, now=now, cycle=cycle, limit=_POINTS) or []
         found = await list_check_ins(session, team, name, cycle=cycle, limit=_CHECK_INS)
         metric_team, _, metric_name = view.metric.id.partition("/")
         metric = await get_metric(session, metric_team, metric_name, now=now)
+        history = await _history(session, judged, metric, now=now, asked=cycle)
     check_ins = [] if found is None else found[0]
-    marks = marks_of(history, check_ins)
+    marks = marks_of(history, check_ins, view.restatements, view.metric.unit)
+    expected = expected_values(judged)
     return page(
         request,
         "key_result.html",
@@ -54,12 +71,35 @@ async def key_result_page(
         view=view,
         team=owner,
         objective=judged.row.objective.spec["title"],
-        history=history,
+        history=sorted(history, key=lambda sample: (sample.observed_at, sample.id)),
         check_ins=check_ins,
         marks=marks,
         takes_values=metric is not None and metric.form == "manual" and metric_team == team,
-        chart=as_json(chart_of(view, history, expected_values(judged), marks, now)),
+        chart=as_json(chart_of(view, history, expected, marks, now)),
+        has_expected=bool(expected),
     )
+
+
+async def _history(
+    session: Session, judged: Judged, metric: MetricView | None, *, now: datetime, asked: str | None
+) -> list[SampleView]:
+    """What a chart of the cycle has room for, in the order of recording: the last word about each quarter of a day (of
+    a long cycle, each day), and everything that people said, which may restate what they said before."""
+    row = judged.row
+    cycle = team_cycle(row.team, row.key_result.cycle)
+    window = None if metric is None else metric.definition.get("window")
+    # A window that begins anew with the cycle has nothing to do with what stood before it.
+    since = cycle.start if isinstance(window, dict) and "to_date" in window else cycle.start - _BEFORE
+    found: dict[int, SampleView] = {}
+    for choice in (
+        {"step": _FINE if cycle.end - cycle.start < _LONG else _COARSE},
+        {"qualities": _SAID},
+    ):
+        part = await key_result_history(
+            session, row.team.name, row.key_result.name, now=now, cycle=asked, since=since, limit=_POINTS, **choice
+        )
+        found |= {sample.id: sample for sample in part or ()}
+    return [found[identity] for identity in sorted(found)]
 
 
 @router.post("/key-results/{team}/{name}/check-ins")
@@ -105,17 +145,31 @@ async def why_page(
     cycle: OfCycle = None,
     since: Annotated[str | None, Query(max_length=30)] = None,
 ) -> Response:
-    """The number taken apart, and what changed: since the sample before, or since a week ago."""
+    """The number taken apart, and what changed: since a week ago, or since the sample before."""
     now = services.clock()
     if not visitor.may_see(team):
         raise NotFound
-    asked = now - timedelta(days=7) if since == "week" else None
+    asked = None if since == "before" else now - timedelta(days=7)
     async with services.database.reading() as session:
         view = await get_key_result(session, team, name, now=now, cycle=cycle)
         found = None
         owner = await get_team(session, team)
         if view is not None:
             found = await explain(session, team, name, now=now, cycle=cycle, limit=_RECORDS, since=asked)
+        rule = await _rule(session, visitor, found)
     if view is None or found is None or owner is None:
         raise NotFound
-    return page(request, "why.html", now=now, principal=visitor, view=view, why=found, team=owner, since=since)
+    return page(
+        request, "why.html", now=now, principal=visitor, view=view, why=found, team=owner, since=since, rule=rule
+    )
+
+
+async def _rule(session: Session, visitor: Principal, why: ExplainView | None) -> str | None:
+    """The rule behind a number as the file has it; None where it is another one by now, or not for the visitor."""
+    if why is None or why.revision.number != why.metric.revision:
+        return None
+    team, _, metric = why.metric.id.partition("/")
+    if not visitor.may_see(team):
+        return None
+    datasets = {str(part.source["dataset"]) for part in why.parts if "dataset" in part.source}
+    return await export_rule(session, team, metric, datasets)

@@ -16,6 +16,7 @@ from app.services.read import get_key_result
 from app.services.tokens import Principal
 from app.services.views import KeyResultView, ObjectiveView, TeamView
 from app.store.database import Session
+from app.web.attention import needs
 from app.web.format import of_cycle
 from app.web.render import page
 from app.web.session import Visitor, World
@@ -23,6 +24,7 @@ from app.web.session import Visitor, World
 router = APIRouter(include_in_schema=False)
 
 _MANY = 1000
+_NEEDS = 7
 #: What needs a look first.
 _ORDER = (
     "error",
@@ -153,6 +155,7 @@ def _listed(
         (team, [item for item in shown if item.team == team.id and (chosen is None or item.key_results)])
         for team in teams
     ]
+    needed = needs(views) if chosen is None else []
     return page(
         request,
         "overview.html",
@@ -162,6 +165,9 @@ def _listed(
         total=len(views),
         cycle=_cycle(views, now),
         summary=summary,
+        needs=needed[:_NEEDS],
+        more_needs=len(needed[_NEEDS:]),
+        is_asked_for=bool(views) and chosen is None and any(view.cycle.state != "closed" for view in views),
         show=chosen,
         teams=grouped,
         titles={team.id: team.title for team in teams},

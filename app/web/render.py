@@ -14,6 +14,7 @@ from app.domain.status import Headline, KeyResultStatus, headline
 from app.services.tokens import Principal
 from app.services.views import HeadlineView, KeyResultView
 from app.web import format as formats
+from app.web.attention import reason
 
 _ROOM = Path(__file__).parent
 _TYPES = {
@@ -42,6 +43,7 @@ _FILTERS = (
     "clock",
     "day",
     "difference",
+    "duration",
     "exact",
     "from_of",
     "percent",
@@ -50,8 +52,10 @@ _FILTERS = (
     "safe_link",
     "sentence",
     "short",
+    "shortened",
     "span",
     "two_lines",
+    "unit_words",
     "words",
 )
 _ASSET = re.compile(rb'url\("([^"]+)"\)')
@@ -109,7 +113,12 @@ def _environment() -> Environment:
     for name in _FILTERS:
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
-        static_url=static_url, word_of=word_of, tone_of=tone_of, forecast_band=forecast_band, ago=formats.ago
+        static_url=static_url,
+        word_of=word_of,
+        why_of=reason,
+        tone_of=tone_of,
+        forecast_band=forecast_band,
+        ago=formats.ago,
     )
     return environment
 

@@ -1,5 +1,7 @@
 """Where numbers come from: connections, how they are doing, and their runs."""
 
+from collections import Counter
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -8,7 +10,11 @@ from app.errors import NotFound
 from app.services import inventory
 from app.services.context import Services
 from app.services.paging import decode_id, encode_cursor
+from app.services.read import KeyResultQuery, list_key_results
 from app.services.replays import outcome_counts
+from app.services.tokens import Principal
+from app.services.views import KeyResultView
+from app.store.database import Session
 from app.web.render import page
 from app.web.session import Visitor, World
 
@@ -39,6 +45,7 @@ async def connections_page(request: Request, services: World, visitor: Visitor) 
             hidden=visitor.hidden,
             now=now,
         )
+        views = await _standing(session, visitor, now)
     order = ("paused", "failing", "waiting", "ok")
     return page(
         request,
@@ -47,6 +54,7 @@ async def connections_page(request: Request, services: World, visitor: Visitor) 
         principal=visitor,
         connections=sorted(found, key=lambda item: (order.index(item.health), item.id)),
         titles={key: connector.title for key, connector in services.connectors.items()},
+        feeds=Counter(view.source.connection for view in views),
     )
 
 
@@ -63,6 +71,7 @@ async def connection_page(request: Request, services: World, visitor: Visitor, t
             raise NotFound
         runs, older = await inventory.list_runs(session, team=team, connection=name, limit=10)
         came = [] if view.hook_url is None else await outcome_counts(session, team=team, connection=name, limit=_EVENTS)
+        views = await _standing(session, visitor, now)
     return page(
         request,
         "connection.html",
@@ -74,8 +83,16 @@ async def connection_page(request: Request, services: World, visitor: Visitor, t
         came=came,
         has_more=older is not None,
         connector=services.connectors.get(view.connector),
+        feeds=[item for item in views if item.source.connection == view.id],
         origin=f"{request.url.scheme}://{request.url.netloc}",
     )
+
+
+async def _standing(session: Session, visitor: Principal, now: datetime) -> list[KeyResultView]:
+    """The key results that the visitor may see, as they stand."""
+    asked = KeyResultQuery(team=visitor.team, limit=_MANY, hidden=visitor.hidden)
+    found, _ = await list_key_results(session, asked, now=now)
+    return found
 
 
 @router.get("/runs")

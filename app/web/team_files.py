@@ -1,11 +1,15 @@
 """A team's file as the service has it: seen, planned in numbers, applied."""
 
+from collections import Counter
+
 from fastapi import APIRouter, Request, Response
 
 from app.domain.document import DocumentError, read_yaml
 from app.errors import AppError, NotFound
 from app.services.apply import InvalidTeamFile, apply_team_file, plan_team_file
 from app.services.export import export_team
+from app.services.file_state import file_state
+from app.services.inventory import get_team
 from app.services.team_file import format_problem
 from app.services.views import PlanView
 from app.web.render import page
@@ -23,7 +27,7 @@ async def file_page(request: Request, services: World, visitor: Visitor, team: s
             text = await export_team(session, team)
     if text is None:
         raise NotFound
-    return _shown(request, services, visitor, team, text.decode())
+    return await _shown(request, services, visitor, team, text.decode())
 
 
 @router.post("/teams/{team}/file")
@@ -47,10 +51,10 @@ async def change_file(request: Request, services: World, editor: Editor, team: s
         problems = [str(error)]
     except AppError as error:
         problems = [error.detail or error.code]
-    return _shown(request, services, editor, team, text, plan=plan, problems=problems)
+    return await _shown(request, services, editor, team, text, plan=plan, problems=problems)
 
 
-def _shown(
+async def _shown(
     request: Request,
     services: World,
     visitor: Visitor,
@@ -60,13 +64,20 @@ def _shown(
     plan: PlanView | None = None,
     problems: list[str] | None = None,
 ) -> Response:
+    async with services.database.reading() as session:
+        owner = await get_team(session, team)
+        state = await file_state(session, team)
+    if owner is None or state is None:
+        raise NotFound
     return page(
         request,
         "team_file.html",
         now=services.clock(),
         principal=visitor,
         status=422 if problems else 200,
-        team=team,
+        team=owner,
+        state=state,
+        counts=Counter(one.kind for one in state.objects),
         text=text,
         plan=plan,
         changes=[change for change in plan.changes if change.action != "unchanged"] if plan else [],

@@ -1,6 +1,6 @@
 """The samples behind key results and metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -43,12 +43,14 @@ async def key_result_history(
     since: datetime | None = None,
     until: datetime | None = None,
     step: timedelta | None = None,
+    qualities: Collection[str] | None = None,
     after: int = 0,
     limit: int = 1000,
 ) -> list[SampleView] | None:
     """The samples behind a key result in the order they were recorded, each with the progress that it meant under the
-    terms in force; None where there is none. With `EVERY_CYCLE`, through all its cycles. Where the key result came to
-    ask for another metric, the history goes on with that one's."""
+    terms in force; None where there is none. `step` and `qualities` choose among them as `list_samples` does. With
+    `EVERY_CYCLE`, through all its cycles. Where the key result came to ask for another metric, the history goes on with
+    that one's."""
     every = cycle == EVERY_CYCLE
     wanted = KeyResultFilter(
         team=team, name=name, cycle=None if every else cycle, current_only=not every and cycle is None
@@ -72,6 +74,7 @@ async def key_result_history(
             since=max((moment for moment in (since, one.since) if moment is not None), default=None),
             until=min((moment for moment in (until, one.until) if moment is not None), default=None),
             step=step,
+            qualities=qualities,
             after=after,
             limit=limit,
         )
