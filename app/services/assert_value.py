@@ -15,7 +15,8 @@ from app.services.read import sample_view
 from app.services.views import SampleView
 from app.store import audit, inputs, organisation, samples
 from app.store.database import Session
-from app.store.tables import AssertedValue
+from app.store.organisation import RevisedMetric
+from app.store.tables import AssertedValue, Sample
 
 _NOT_MANUAL = "only manual metrics take asserted values; another one takes an override, with a note"
 
@@ -121,9 +122,32 @@ async def assert_within(
             after={"day": day.isoformat(), "value": format(value, "f"), "note": note},
         )
         await evaluate(session, [row.id], now=now)
+        await _keep_past(session, item, value, end_of_day, now)
         await freeze_due(session, now=now, team_id=item.team.id)
     current = (await samples.current_samples(session, [row.id])).values()
     return sample_view(next(iter(current)), item.revision.number)
+
+
+async def _keep_past(session: Session, item: RevisedMetric, value: Decimal, moment: datetime, now: datetime) -> None:
+    """Keep what is said of a past moment where something newer stays current: a history shows both words about it."""
+    current = (await samples.current_samples(session, [item.metric.id])).get((item.metric.id, ""))
+    if current is None or current.observed_at <= moment:
+        return
+    before = await samples.sample_before(session, item.metric.id, "", as_of=moment)
+    if before is not None and before.value == value:
+        return
+    sample = Sample(
+        metric_id=item.metric.id,
+        revision_id=item.revision.id,
+        cycle="",
+        value=value,
+        quality=samples.RESTATED,
+        observed_at=moment,
+        measured_at=now,
+        recorded_at=now,
+        supersedes=None if before is None else before.id,
+    )
+    await samples.append_past_sample(session, sample)
 
 
 def parse_day(text: str) -> date:

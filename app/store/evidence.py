@@ -9,7 +9,9 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.store.backfills import RECONSTRUCTED
 from app.store.facts import Window, _included, _known
+from app.store.samples import RESTATED
 from app.store.tables import Dataset, Delivery, Event, Fact, MetricRevision, Record, Run, Sample
 
 _table: Table = Fact.__table__  # type: ignore[attr-defined]
@@ -57,13 +59,22 @@ async def sample_by_id(session: AsyncSession, metric_id: int, cycle: str, sample
 async def sample_shown_at(
     session: AsyncSession, metric_id: int, cycle: str, moment: datetime, *, first: bool = False
 ) -> Sample | None:
-    """The sample that was current at a moment; with `first`, the very first one where there was none yet."""
+    """The sample that was current at a moment. With `first`, where there was none yet: what is known of that moment by
+    now, reconstructed, or else the very first one."""
     query = select(Sample).where(col(Sample.metric_id) == metric_id, col(Sample.cycle) == cycle)
-    shown = query.where(col(Sample.recorded_at) <= moment).order_by(col(Sample.id).desc()).limit(1)
-    found = (await session.scalars(shown)).first()
-    if found is None and first:
-        found = (await session.scalars(query.order_by(col(Sample.id)).limit(1))).first()
-    return found
+    told = query.where(col(Sample.quality).not_in((RECONSTRUCTED, RESTATED)))
+    wanted = [told.where(col(Sample.recorded_at) <= moment).order_by(col(Sample.id).desc())]
+    if first:
+        rebuilt = query.where(col(Sample.quality) == RECONSTRUCTED, col(Sample.observed_at) <= moment)
+        wanted += [
+            rebuilt.order_by(col(Sample.observed_at).desc(), col(Sample.id).desc()),
+            told.order_by(col(Sample.id)),
+        ]
+    for choice in wanted:
+        found = (await session.scalars(choice.limit(1))).first()
+        if found is not None:
+            return found
+    return None
 
 
 async def replaced_at(session: AsyncSession, sample: Sample) -> datetime | None:

@@ -12,6 +12,9 @@ from sqlmodel import col
 from app.store.deliveries import upsert
 from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
 
+#: The quality of a sample that says again, later, what a past moment's value was.
+RESTATED = "restated"
+
 _LAST_MOMENT = timedelta(microseconds=1)
 _DAY_MICROSECONDS = 86_400_000_000
 
@@ -94,6 +97,12 @@ async def current_samples(session: AsyncSession, metric_ids: Collection[int]) ->
     return {(row[0], row[1]): row[2] for row in await session.execute(query)}
 
 
+async def append_past_sample(session: AsyncSession, sample: Sample) -> None:
+    """Add a sample of a past moment; what is current stays."""
+    session.add(sample)
+    await session.flush()
+
+
 async def append_sample(session: AsyncSession, sample: Sample) -> None:
     """Add a sample and make it the current one of its metric and cycle."""
     session.add(sample)
@@ -120,14 +129,14 @@ async def sample_before(session: AsyncSession, metric_id: int, cycle: str, *, as
 
 
 async def sample_preceding(session: AsyncSession, sample: Sample) -> Sample | None:
-    """The sample before one, of the same metric and cycle; what was reconstructed since is none."""
+    """The sample before one, of the same metric and cycle; what was reconstructed or restated since is none."""
     query = (
         select(Sample)
         .where(
             col(Sample.metric_id) == sample.metric_id,
             col(Sample.cycle) == sample.cycle,
             col(Sample.id) < sample.id,
-            col(Sample.quality) != "reconstructed",
+            col(Sample.quality).not_in(("reconstructed", RESTATED)),
         )
         .order_by(col(Sample.id).desc())
         .limit(1)

@@ -6,17 +6,19 @@ Floats are good enough for pixels; nothing is decided by them.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
 from markupsafe import Markup
 
 from app.domain.progress import parse_bound
+from app.domain.window import TimeSpan
 from app.services.expectation import ExpectedValue
 from app.services.views import CheckInView, KeyResultView, RestatementView, SampleView
 from app.web.format import quantity
 
+_SAID = ("asserted", "override", "restated")
 MarkKind = Literal["rule", "restated", "check_in", "override"]
 
 
@@ -61,31 +63,39 @@ def marks_of(
 
 
 def _restated(history: Sequence[SampleView], unit: str | None) -> list[Mark]:
-    """Where another value was told later of the same moment. What was only reconstructed is no other word."""
-    told: dict[datetime, SampleView] = {}
+    """Where somebody told another value of a moment later. What was only reconstructed is no other word."""
+    told: list[SampleView] = []
     marks = []
     for sample in history:
-        if sample.quality == "reconstructed":
+        if sample.quality not in _SAID:
             continue
-        before = told.get(sample.observed_at)
-        told[sample.observed_at] = sample
-        if before is not None and before.value != sample.value:
-            text = f"from {quantity(before.value, unit)} to {quantity(sample.value, unit)}"
-            marks.append(Mark(sample.observed_at, "restated", text))
+        stood = max(
+            (one for one in told if one.observed_at <= sample.observed_at),
+            key=lambda one: (one.observed_at, one.id),
+            default=None,
+        )
+        is_again = sample.quality == "restated" or (stood is not None and stood.observed_at == sample.observed_at)
+        if is_again and (stood is None or stood.value != sample.value):
+            before = quantity(None if stood is None else stood.value, unit)
+            marks.append(Mark(sample.observed_at, "restated", f"from {before} to {quantity(sample.value, unit)}"))
+        told.append(sample)
     return marks
 
 
 def chart_of(
     view: KeyResultView,
+    span: TimeSpan,
     history: Sequence[SampleView],
     expected: Sequence[ExpectedValue],
     marks: Sequence[Mark],
     now: datetime,
 ) -> dict[str, Any]:
-    """`series`: for each of value, expected, target, forecast, its interval's high and low end the moments (seconds)
-    and the values (null: unknown) that are joined; the `limits` of a bound to hold, `marks`, and `start`, `end`, `now`
-    (null outside the cycle)."""
-    start, end, moment = _midnight(view.cycle.start), _midnight(view.cycle.end), now.timestamp()
+    """The chart over the `span` of the cycle. `series`: for each of value, expected, target, forecast, its interval's
+    high and low end the moments (seconds) and the values (null: unknown) that are joined; the `limits` of a bound to
+    hold, `marks`, and `start`, `end`, `now` (null outside the cycle)."""
+    if span.start is None or span.end is None:
+        raise ValueError("a cycle has two ends")
+    start, end, moment = span.start.timestamp(), span.end.timestamp(), now.timestamp()
     is_running = start <= moment < end
     standing = None if view.value is None else float(view.value)
     values = _values(history, standing, start, min(max(moment, start), end))
@@ -152,7 +162,3 @@ def as_json(value: Any) -> Markup:
     """JSON inside a script element of a page: nothing in it can end the element."""
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
-
-
-def _midnight(day: date) -> float:
-    return datetime.combine(day, time(), UTC).timestamp()

@@ -38,7 +38,7 @@ _RECORDS = 200
 _FINE, _COARSE = timedelta(hours=6), timedelta(days=1)
 _LONG = timedelta(days=190)
 _BEFORE = timedelta(days=31)
-_SAID = ("asserted", "override")
+_SAID = ("asserted", "override", "restated")
 OfCycle = Annotated[str | None, Query(max_length=70)]
 
 
@@ -75,7 +75,7 @@ async def key_result_page(
         check_ins=check_ins,
         marks=marks,
         takes_values=metric is not None and metric.form == "manual" and metric_team == team,
-        chart=as_json(chart_of(view, history, expected, marks, now)),
+        chart=as_json(chart_of(view, team_cycle(judged.row.team, view.cycle.name).span, history, expected, marks, now)),
         has_expected=bool(expected),
     )
 

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from app.cli.peers import find_chromium
 from app.services.tokens import COOKIE
-from tests.browser.service import Service, running
+from tests.browser.service import PATIENCE, Service, running
 from tests.browser.story import ENVIRON, Story
 
 HERE = Path(__file__).parent
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -87,6 +88,7 @@ async def visit(browser: Browser, url: str, token: str | None, **options: Any) -
         await context.add_cookies(
             [{"name": COOKIE, "value": token, "url": url, "httpOnly": True, "sameSite": "Strict"}]
         )
+    context.set_default_timeout(PATIENCE * 1000)
     page = await context.new_page()
     found = Visit(url, context, page)
     page.on("console", lambda message: found.said.append(message.text))

@@ -1,6 +1,7 @@
 """A team that is told things, and those who hear of it: a Slack, a receiver of webhooks, a mailbox."""
 
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,11 @@ class Mailbox:
 
 @dataclass
 class Outside:
-    """Slack's Web API and a webhook receiver: `answers` are given first, one for each request of a path."""
+    """Slack's Web API and a webhook receiver: `answers` are given first, one for each request of a path.
+
+    With a `pace`, Slack takes one message a channel in that time, as it does
+    (https://api.slack.com/apis/rate-limits): `hasty` counts what came too soon, `ignored` what came before the moment
+    that the answer had named."""
 
     clock: FakeClock
     requests: list[httpx.Request] = field(default_factory=list)
@@ -79,6 +84,11 @@ class Outside:
     posted: list[dict[str, Any]] = field(default_factory=list)
     received: dict[str, dict[str, Any]] = field(default_factory=dict)
     views: list[dict[str, Any]] = field(default_factory=list)
+    pace: timedelta | None = None
+    hasty: int = 0
+    ignored: int = 0
+    _free_at: dict[str, datetime] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -98,7 +108,23 @@ class Outside:
             return httpx.Response(200, text="ok")
         if request.headers.get("authorization") != f"Bearer {SECRETS['SLACK_TOKEN']}":
             return httpx.Response(200, json={"ok": False, "error": "invalid_auth"})
+        if (wait := self._too_soon(path, request)) is not None:
+            return httpx.Response(429, headers={"Retry-After": str(wait)}, json={"ok": False, "error": "ratelimited"})
         return httpx.Response(200, json=self._slack(path.rpartition("/")[2], request))
+
+    def _too_soon(self, path: str, request: httpx.Request) -> int | None:
+        if self.pace is None or not path.endswith("chat.postMessage"):
+            return None
+        channel, now = json.loads(request.content)["channel"], self.clock()
+        free = self._free_at.get(channel, now)
+        if now < free:
+            self.hasty += 1
+            self.ignored += channel in self._refused
+            self._refused.add(channel)
+            return math.ceil((free - now).total_seconds())
+        self._refused.discard(channel)
+        self._free_at[channel] = now + self.pace
+        return None
 
     def _verify(self, request: httpx.Request) -> None:
         """As the receivers' library does; that one looks at the wall clock, here the clock is turned by hand."""

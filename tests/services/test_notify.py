@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -191,6 +192,44 @@ async def test_nothing_is_asked_before_retry_after_and_what_waits_keeps_its_orde
     await told.send()
     texts = [posted["text"] for posted in told.outside.posted]
     assert texts == ["Happy: on track → at risk", "Resolved: Happy: at risk → on track"]
+
+
+async def test_many_changes_at_once_keep_to_slacks_pace_and_each_is_told_once(told: Told) -> None:
+    names = [f"mood_{number}" for number in range(8)]
+    file = {
+        "version": 1,
+        "team": "support",
+        "title": "Support",
+        "notify": {"slack": {"channel": "C1", "token": {"env": "SLACK_TOKEN"}}},
+        "metrics": {name: {"unit": "score", "manual": {"every": "31d"}} for name in names},
+        "objectives": {
+            "people": {
+                "title": "People",
+                "cycle": "2026-Q4",
+                "key_results": {name: {"metric": name, "baseline": 0, "target": 10} for name in names},
+            }
+        },
+    }
+    await told.story.apply(json.dumps(file))
+    for name in names:
+        await told.say("9", name)
+    await told.look()
+    for name in names:
+        await told.say("1", name)
+    await told.look()
+    told.outside.pace = timedelta(seconds=7)  # longer than our first wait
+    assert await told.look(minutes=5) == 8
+    for _ in range(60):
+        await told.send()
+        if {state for (state,) in await told.story.rows("SELECT state FROM outbox")} == {"sent"}:
+            break
+        told.clock.advance(timedelta(seconds=1))
+    subjects = [posted["text"].partition(":")[0] for posted in told.outside.posted]
+    assert sorted(subjects) == [f"Mood {number}" for number in range(8)]
+    assert told.outside.hasty > 0  # the pace was felt
+    assert told.outside.ignored == 0  # and nothing was asked before Retry-After
+    refused = await told.story.rows("SELECT max(failures) FROM outbox")
+    assert refused[0][0] <= 2
 
 
 async def test_a_receiver_that_stays_away_is_tried_less_and_less_and_then_dead(told: Told) -> None:

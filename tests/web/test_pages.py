@@ -147,11 +147,12 @@ async def test_the_chart_has_values_expectation_and_what_happened(world: World) 
     await lead.post("/key-results/operations/satisfaction_up/check-ins", {"note": "</script><b>"})
     chart = await chart_of(lead, "/key-results/operations/satisfaction_up")
     value, expected, target, forecast, *_ = chart["series"]
-    assert [number for _, number in zip(*value, strict=True)][:3] == [6.2, 6.9, 7.3]
-    assert expected == [[chart["start"] - 7200, chart["end"] - 3600], [6, 8]]  # its days are Berlin's
+    assert [number for _, number in zip(*value, strict=True)][:3] == [6.2, 7, 7.3]  # the mended one counts
+    assert expected == [[chart["start"], chart["end"]], [6, 8]]
     assert target[1] == [8, 8]
     assert forecast == [[], []] or forecast[0][0] == chart["now"]
-    assert [mark["kind"] for mark in chart["marks"]][-1] == "check_in"
+    assert [mark["kind"] for mark in chart["marks"]] == ["restated", "check_in"]
+    assert chart["marks"][0]["text"].replace("\u00a0", " ") == "from 6.9 score to 7 score"
     assert chart["marks"][-1]["text"] == "</script><b>"
 
 
@@ -167,6 +168,55 @@ async def test_the_expectation_follows_the_pace_of_the_key_result(world: World) 
     assert values[2] == values[3] == pytest.approx(6 + 3 * 31 / 92, abs=0.01)
     assert values[4] == values[5] == pytest.approx(6 + 3 * 61 / 92, abs=0.01)
     assert values[-1] == 9
+
+
+async def test_what_a_person_says_again_is_marked_and_what_is_current_stays(world: World) -> None:
+    await filled(world)
+    headers = await world.as_("read")
+    current = (await world.http.get("/v1/metrics/operations/satisfaction", headers=headers)).json()
+    assert current["value"] == "7.3"
+    history = (await world.http.get("/v1/metrics/operations/satisfaction/history", headers=headers)).json()["items"]
+    told = [(item["value"], item["quality"]) for item in history]
+    assert told[1:] == [("6.2", "asserted"), ("6.9", "asserted"), ("7.3", "asserted"), ("7", "restated")]
+    assert history[-1]["supersedes"] == history[2]["id"]
+    path = "/v1/key-results/operations/satisfaction_up/explain"
+    delta = (await world.http.get(path, headers=headers)).json()["delta"]
+    assert delta["value_before"] == "6.9"  # as it was shown before the newest
+
+
+async def test_a_number_is_shown_with_its_rule(world: World) -> None:
+    await filled(world)
+    why = (await (await window(world, "read")).get("/key-results/operations/orders_up/why")).text
+    assert '<h2 id="rule">The rule</h2>' in why
+    rule = why.partition('id="rule"')[2]
+    assert "datasets:" in rule
+    assert "metrics:" in rule
+    assert "written by" in rule
+
+
+async def test_what_needs_somebody_is_said_first_with_the_reason(world: World) -> None:
+    await filled(world)
+    page = (await (await window(world, "read")).get("/")).text
+    needed = page.partition('id="attention"')[2].partition("</section>")[0]
+    assert "Needs you" in needed
+    assert "Nothing has come from its source yet." in needed
+    assert 'href="/connections/operations/' in needed
+    assert 'id="attention"' not in (await (await window(world, "read")).get("/?show=no_data")).text
+
+
+async def test_a_file_is_shown_with_its_state(world: World) -> None:
+    await filled(world)
+    admin = await window(world, "admin")
+    shown = (await admin.get("/teams/operations/file")).text
+    assert "As it stands" in shown
+    assert "the file in Git is what runs" in shown
+    headers = await world.as_("write")
+    path = "/v1/key-results/operations/satisfaction_up"
+    held = (await world.http.get(path, headers=await world.as_("read"))).json()
+    body = {"objective": held["objective"], "metric": "satisfaction", "baseline": 6, "target": 9}
+    changed = await world.http.put(path, json=body, headers=headers)
+    assert changed.status_code == 200, changed.text
+    assert "key result satisfaction_up" in (await admin.get("/teams/operations/file")).text
 
 
 async def chart_of(who: Window, path: str) -> Any:
