@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.problem import MEDIA_TYPE, Problem
 from app.api.reason import REASON
-from app.domain.language import NAME_PATTERN
+from app.domain.names import NAME_PATTERN
 
 Responses = dict[int | str, dict[str, Any]]
 

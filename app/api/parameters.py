@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain.language import NAME_PATTERN
+from app.domain.names import NAME_PATTERN
 from app.errors import FieldError, InvalidInput
 
 MAX_LIMIT = 1000

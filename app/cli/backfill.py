@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.client import Service, connect
 from app.cli.output import CALL_IS_WRONG, CommandError, clean, console, say, say_json
@@ -52,6 +51,8 @@ def backfill(
 
 def _follow(service: Service, path: str, job: Mapping[str, Any], *, is_quiet: bool) -> Mapping[str, Any]:
     """The job once it is done. A terminal sees a bar, a pipe nothing until the end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal or is_quiet) as progress:
         task = progress.add_task("days", total=job["total"])

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.cli.client import Service
 from app.cli.output import clean, console, percent, say
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 #: Seconds between two looks.
 EVERY = 0.5
@@ -42,6 +43,8 @@ def being_built(service: Service, team: str | None = None) -> Iterator[Building]
 def wait_until_built(service: Service, teams: Collection[str], *, is_quiet: bool = False) -> None:
     """Return when no metric of these teams is being built any more. A terminal sees a bar for each metric, a pipe a
     line for each that was built, neither when `is_quiet`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     tasks: dict[str, TaskID] = {}
     is_barred = console.is_terminal and not is_quiet
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

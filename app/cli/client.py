@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
-
-import httpx
 
 from app.cli.output import CALL_IS_WRONG, INPUT_IS_WRONG, OUT_OF_REACH, CommandError, clean
 from app.supervisor import LOOPBACK, TOKEN_FILE, URL_FILE
+
+if TYPE_CHECKING:
+    import httpx  # imported when somebody asks: most of a command's start would be waiting for it
 
 #: Seconds without a sign of life after which a stream is given up; the service gives one every fifteen.
 _SILENCE = 60.0
@@ -112,7 +113,9 @@ def _exit_code(status: int) -> int:
 class Service:
     """A running KRSync, over HTTP. Use it as a context; raises CommandError for everything that goes wrong."""
 
-    def __init__(self, target: Target, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, target: Target, *, transport: "httpx.BaseTransport | None" = None) -> None:
+        import httpx
+
         self.url = target.url
         self._client = httpx.Client(
             base_url=target.url,
@@ -133,12 +136,16 @@ class Service:
 
     def give_reason(self, reason: str | None) -> None:
         """Tell the audit log, with every request from here on, why something is changed."""
+        import httpx
+
         text = "" if reason is None else " ".join(reason.split())
         if text:
             self._client.headers = httpx.Headers([*self._client.headers.raw, (b"X-KRSync-Reason", text.encode())])
 
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **options: Any) -> "httpx.Response":
         """The answer to one request; ProblemError for 4xx and 5xx, CommandError when nobody answers."""
+        import httpx
+
         try:
             response = self._client.request(method, path, **options)
         except httpx.TransportError as error:
@@ -152,6 +159,8 @@ class Service:
 
     def lines(self, path: str) -> Iterator[str]:
         """The lines of a stream as they come, until it ends; CommandError where there is none or it breaks."""
+        import httpx
+
         headers, timeout = {"Accept": "text/event-stream"}, httpx.Timeout(10, read=_SILENCE)
         try:
             with self._client.stream("GET", path, headers=headers, timeout=timeout) as response:
@@ -187,7 +196,7 @@ def connect() -> Service:
     return Service(find_target())
 
 
-def _mapping(response: httpx.Response) -> dict[str, Any]:
+def _mapping(response: "httpx.Response") -> dict[str, Any]:
     try:
         value = response.json()
     except ValueError:

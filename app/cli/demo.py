@@ -7,18 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from app.cli.client import demo_data_dir
 from app.cli.output import CALL_IS_WRONG, INPUT_IS_WRONG, OUT_OF_REACH, CommandError, console, say
-from app.demo.doors import DemoError, Doors
-from app.demo.organisation import SECRET
-from app.demo.player import Player, is_over
-from app.demo.state import FILE, DemoState
 from app.supervisor import TOKEN_FILE, URL_FILE, Steps
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from app.demo.state import DemoState
 
 app = typer.Typer(no_args_is_help=True)
 Data = Annotated[Path | None, typer.Option("--data", help="The folder that `up --demo` was given.", show_default=False)]
@@ -29,6 +29,9 @@ def prepared(steps: Steps, directory: Path) -> Steps:
 
     CommandError where the directory holds data that are not the example's.
     """
+    from app.demo.organisation import SECRET
+    from app.demo.state import DemoState
+
     state = _state_of(directory)
     if state is None:
         if directory.is_dir() and any(directory.glob("krsync.db*")):
@@ -49,6 +52,9 @@ def play(
     every: Annotated[float, typer.Option(min=0.01, help="Seconds between two events once the year is played.")] = 1.0,
 ) -> None:
     """Play the year into the running `up --demo`, then go on live."""
+    from app.demo.doors import DemoError
+    from app.demo.player import is_over
+
     directory = data or demo_data_dir()
     state = _state_of(directory)
     if state is None:
@@ -72,6 +78,7 @@ def play(
 @app.command()
 def reset(data: Data = None) -> None:
     """Throw the example's data away. The next `krsync up --demo` plays a fresh year."""
+    from app.demo.state import FILE
     from app.embedded.lock import DataDirectoryInUseError, DataDirectoryLock
 
     directory = data or demo_data_dir()
@@ -88,7 +95,10 @@ def reset(data: Data = None) -> None:
     say(f"{directory} is removed. `krsync up --demo` plays a fresh year.")
 
 
-async def _play(url: str, token: str, state: DemoState, every: float) -> None:
+async def _play(url: str, token: str, state: "DemoState", every: float) -> None:
+    from app.demo.doors import Doors
+    from app.demo.player import Player
+
     async with Doors(url, token, state.secret) as doors:
         with _Shown() as shown:
             player, began = Player(doors, state, shown), time.monotonic()
@@ -102,6 +112,8 @@ class _Shown:
     """How far the player is: a bar for each step on a terminal, a line for each elsewhere."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task: TaskID | None = None
@@ -127,7 +139,9 @@ class _Shown:
             self._bars.advance(self._task, count)
 
 
-def _state_of(directory: Path) -> DemoState | None:
+def _state_of(directory: Path) -> "DemoState | None":
+    from app.demo.state import DemoState
+
     try:
         return DemoState.of(directory)
     except ValueError as error:

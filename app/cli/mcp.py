@@ -17,7 +17,7 @@ import typer
 from app.cli.client import Service, connect
 from app.cli.doctor import own_version
 from app.cli.output import CommandError
-from app.domain.language import NAME_PATTERN
+from app.domain.names import NAME_PATTERN
 
 VERSIONS = ("2025-06-18", "2025-03-26", "2024-11-05")
 _PARSE, _INVALID, _NO_METHOD, _BAD_PARAMETERS = -32700, -32600, -32601, -32602

@@ -137,7 +137,10 @@ def schema(
         out.write_text(json.dumps(team_file_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def connectors(key: Annotated[str | None, typer.Argument(show_default=False)] = None) -> None:
+def connectors(
+    key: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The list as JSON; one connector always is.")] = False,
+) -> None:
     """List the connectors and what each can do; with KEY, the JSON Schemas of its options."""
     from connectors.registry import connectors as registered
     from connectors.registry import problems
@@ -152,6 +155,12 @@ def connectors(key: Annotated[str | None, typer.Argument(show_default=False)] = 
             {"key": one.key, "title": one.title, "capabilities": list(one.capabilities)}
             | {name: model.model_json_schema() for name, model in models.items() if model is not None}
         )
+        return
+    if as_json:
+        listed = [
+            {"key": one.key, "title": one.title, "capabilities": list(one.capabilities)} for one in known.values()
+        ]
+        say_json({"items": listed, "problems": [clean(problem) for problem in problems()]})
         return
     show_table(
         ("KEY", "TITLE", "CAN"),

@@ -47,7 +47,7 @@ from app.domain.metric import (
     StateShareSource,
 )
 from app.domain.notify import NotifySpec
-from app.domain.scalars import NAME_PATTERN, Name, Title, format_timedelta, parse_timedelta
+from app.domain.scalars import Name, Title, format_timedelta, parse_timedelta
 from app.domain.shapes import (
     CalendarSpec,
     ConnectionSpec,
@@ -63,7 +63,6 @@ from app.domain.shapes import (
 )
 
 __all__ = [
-    "NAME_PATTERN",
     "SOURCE_FORMS",
     "TIME_UNITS",
     "AggregateSpec",

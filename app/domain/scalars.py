@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainSerial
 from pydantic_core import PydanticCustomError
 
 from app.domain.formula import MAX_LENGTH, FormulaError, parse_formula
+from app.domain.names import NAME_PATTERN
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 REFERENCE_PATTERN = r"^[a-z][a-z0-9_]*([./][a-z][a-z0-9_]*)?$"
 HALF_DAY_PATTERN = r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"
 HOURS_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$"

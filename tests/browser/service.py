@@ -56,7 +56,7 @@ class Service:
     def client(self) -> httpx.Client:
         """The administrator's client."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def run(self, *arguments: str) -> str:
         """What a `krsync` command beside it prints; it has to succeed."""

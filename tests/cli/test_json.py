@@ -31,6 +31,13 @@ def test_problems_come_with_their_place_and_code(krsync: Krsync, tmp_path: Path)
     assert (sound.code, json.loads(sound.out)) == (0, [])
 
 
+def test_the_connectors_as_json(krsync: Krsync) -> None:
+    found = json.loads(krsync("connectors", "--json").out)
+    assert {"jira", "webhook"} <= {one["key"] for one in found["items"]}
+    assert all(one["capabilities"] for one in found["items"])
+    assert found["problems"] == []
+
+
 def test_a_token_as_json_is_in_the_file_alone_where_one_is_given(
     krsync: Krsync, serving: Serving, tmp_path: Path
 ) -> None:

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from app.domain.alignment import Edge
 from app.domain.expression import RuleError, compile_rule
 from app.domain.language import ConnectionSpec, CycleDates, DatasetSpec
+from app.domain.names import NAME_PATTERN
 from app.domain.records import JsonValue
-from app.domain.scalars import NAME_PATTERN, PATTERN_MEANINGS
+from app.domain.scalars import PATTERN_MEANINGS
 from app.services.team_file.problems import Path, Problems, shown
 from app.services.team_file.shape import validated
 from connectors.contract import Connector
