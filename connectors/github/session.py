@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from connectors.answer import decode_json, parse_retry_after, raise_for_status
 from connectors.contract import JsonValue, Toolbox
 from connectors.errors import (
     AccessDeniedError,
@@ -21,7 +22,6 @@ from connectors.errors import (
 )
 from connectors.github.models import GitHubConfig
 from connectors.github.payloads import rows_of, words_of
-from connectors.http import decode_json, parse_retry_after, raise_for_status
 
 ROWS_A_PAGE = 100
 #: A list that goes on beyond that has lost its way.

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import httpx
 
+from connectors.answer import decode_json, raise_for_status
 from connectors.contract import Checked, Connector, Discovered, JsonValue, Measurement, Toolbox, Window
 from connectors.errors import ConnectorError, QueryError, UnavailableError
-from connectors.http import decode_json, raise_for_status
 from connectors.prometheus.models import PrometheusConfig, PrometheusQuery
 from connectors.prometheus.payloads import answer_of, data_of, is_overload, names_of, version_of, words_of
 from connectors.prometheus.promql import has_placeholder, in_window, unix_seconds

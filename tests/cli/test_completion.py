@@ -42,3 +42,14 @@ def test_every_shell_gets_its_script(shell: str) -> None:
 def test_help_says_how_completion_is_installed(krsync: Krsync) -> None:
     outcome = krsync("--help")
     assert "--install-completion" in outcome.out
+
+
+def test_a_command_starts_without_what_only_others_need() -> None:
+    """Help and offline checks wait for no client, no server and no database."""
+    probe = (
+        "import sys, app.cli, app.cli.findings; "
+        "heavy = ('aiohttp', 'fastapi', 'sqlalchemy', 'arq', 'uvicorn', 'requests'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
