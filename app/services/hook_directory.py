@@ -21,6 +21,8 @@ from connectors.contract import Connector
 
 #: Seconds that an entry, or its absence, is relied on.
 LIFETIME = 3.0
+#: Seconds that a caller waits for a look-up before it relies on what was known, and that a look-up may take.
+PATIENCE, LONGEST = 1.0, 10.0
 #: Look-ups of unknown names: so many at once, and so many a second.
 BURST, RATE = 50.0, 20.0
 _MOST_ENTRIES = 10_000
@@ -66,12 +68,15 @@ class HookDirectory:
         task = self._reading.get(key)
         if task is None:
             task = self._reading[key] = asyncio.create_task(self._read(key))
-            task.add_done_callback(lambda _: self._reading.pop(key, None))
+            task.add_done_callback(lambda task: self._have_read(key, task))
+        known = entry is not None and entry.hook is not None
         try:
             # Shielded: one caller that leaves must not take the answer from the others.
-            return await asyncio.shield(task)
+            async with asyncio.timeout(PATIENCE if known else None):
+                return await asyncio.shield(task)
         except Exception as error:
-            if entry is not None and entry.hook is not None and is_unavailable(error):
+            if entry is not None and known and is_unavailable(error):
+                entry.read_at = self._timer()  # a store that hangs is not waited for by each delivery
                 return entry.hook  # the write that follows says whether the store is back
             raise
 
@@ -84,8 +89,14 @@ class HookDirectory:
         self._allowance -= 1
         return True
 
+    def _have_read(self, key: tuple[str, str], task: "asyncio.Task[Hook | None]") -> None:
+        self._reading.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # whoever asked has it, or went on without
+
     async def _read(self, key: tuple[str, str]) -> Hook | None:
-        hook = await self._look_up(*key)
+        async with asyncio.timeout(LONGEST):
+            hook = await self._look_up(*key)
         self._entries[key] = _Entry(hook, self._timer())
         self._entries.move_to_end(key)
         while len(self._entries) > _MOST_ENTRIES:

@@ -5,6 +5,8 @@ before. The queue to the workers has no part in it.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.store.database import Database, is_unavailable
@@ -15,6 +17,8 @@ from app.store.delivery_log import delivery_log
 MAX_WAITING = 2_000
 #: Rows in one multi-row INSERT.
 MAX_BATCH = 128
+#: Seconds after which a commit that fails has kept those in line waiting long enough.
+SLOW = 1.0
 
 
 class StoreBusyError(Exception):
@@ -34,18 +38,24 @@ class _Waiting:
 class DeliveryWriter:
     """Stores deliveries durably by group commit. One per process, on that process's event loop."""
 
-    def __init__(self, database: Database, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, database: Database, *, max_waiting: int = MAX_WAITING, timer: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log = delivery_log(database)
+        self._timer = timer
         self._max_waiting = max_waiting
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
+        self._hangs = False
 
     async def store(self, delivery: NewDelivery) -> Stored:
         """Return once `delivery` is committed. Raises StoreBusyError at the bound, StoreAwayError where the commit
         failed for want of a store."""
         if self._closed or len(self._waiting) >= self._max_waiting:
             raise StoreBusyError
+        if self._hangs and self._flushing is not None and not self._flushing.done():
+            raise StoreAwayError  # one batch at a time asks whether it goes on
         answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, answer))
         if self._flushing is None or self._flushing.done():
@@ -64,9 +74,14 @@ class DeliveryWriter:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             # In one order whoever writes, so that two processes never wait for each other's keys.
             batch.sort(key=lambda waiting: (waiting.delivery.connection_id, waiting.delivery.dedupe_key))
+            began = self._timer()
             error = await self._store(batch)
+            self._hangs = error is not None and is_unavailable(error) and self._timer() - began > SLOW
             if error is None:
                 continue
+            if self._hangs:
+                # Batch after batch would wait as long; the senders are told now, and try again.
+                batch, self._waiting = batch + self._waiting, []
             if len(batch) > 1 and not is_unavailable(error):
                 # The database refuses one of them (its connection was just deleted): the others are not to blame.
                 for waiting in batch:

@@ -462,6 +462,31 @@ async def test_many_who_ask_at_once_cost_one_query(hooks: World, monkeypatch: py
 
 
 @on_sqlite
+async def test_a_known_connection_is_known_while_the_store_hangs(hooks: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = Timer()
+    directory = HookDirectory(hooks.services, timer=timer)
+    known = await directory.find("operations", "erp")
+    looks = 0
+
+    async def hangs(team: str, name: str) -> Any:
+        nonlocal looks
+        looks += 1
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(directory, "_look_up", hangs)
+    monkeypatch.setattr("app.services.hook_directory.PATIENCE", 0.01)
+    monkeypatch.setattr("app.services.hook_directory.LONGEST", 0.05)
+    timer.seconds += LIFETIME
+    assert await directory.find("operations", "erp") is known
+    monkeypatch.setattr("app.services.hook_directory.PATIENCE", 1_000)
+    assert await directory.find("operations", "erp") is known, "the next one does not wait at all"
+    assert looks == 1
+    with pytest.raises(TimeoutError):  # which the door answers with 503
+        await directory.find("operations", "desk")
+    assert (looks, directory._reading) == (2, {})
+
+
+@on_sqlite
 async def test_a_known_connection_is_known_while_the_store_is_away(
     hooks: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,20 @@
 """The disk is full: no delivery is acknowledged, the sender is told to come back, and what was stored is kept."""
 
+import contextlib
+import errno
+import shutil
 import sqlite3
+import subprocess
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from tests.conftest import FakeClock
 from tests.faults.payments import SECRETS, Payments, apply, check_effects
+from tests.journeys.running import RunningKrsync
 from tests.journeys.support import local_service
 
 _NO_LIMIT = 2**31 - 1
@@ -58,3 +64,67 @@ async def test_a_full_disk_is_no_acknowledgement(database_url: str, monkeypatch:
         assert await payments.send(next(payments.numbers))
         await service.work()
         await check_effects(service.http, payments)
+
+
+#: Mounts a small file system that only the process sees, in which everything is kept.
+_MOUNT = 'mount -t tmpfs -o size=24m krsync "$KRSYNC_DATA_DIR" && exec "$@"'
+_ALONE = ("unshare", "--user", "--map-root-user", "--mount")
+
+
+def _can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*_ALONE, "true"], capture_output=True, check=False).returncode == 0
+
+
+def fill(path: Path) -> None:
+    """Take all the room that there is on its disk."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4_096))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _can_mount(), reason="no file system of its own may be mounted here (unshare --user --mount)")
+async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """Database, its log and Valkey on one disk: filled by somebody else, and given room again."""
+    krsync = RunningKrsync(tmp_path, **SECRETS)
+    folder = krsync.data
+    folder.mkdir()
+    krsync.prefix = (*_ALONE, "sh", "-c", _MOUNT, "sh")
+    try:
+        await krsync.start()
+        assert krsync.process is not None
+        krsync.data = Path(f"/proc/{krsync.process.pid}/root{folder}")
+        async with krsync.client() as http:
+            await apply(http)
+            payments = Payments(http)
+            for _ in range(20):
+                assert await payments.send(next(payments.numbers))
+            filler = krsync.data / "filler"
+            fill(filler)
+            for _ in range(2_000):  # what the database's log has room for is still taken
+                await payments.send(next(payments.numbers))
+                if payments.answers[503] >= 50:
+                    break
+            assert set(payments.answers) == {202, 503}, payments.answers
+            assert payments.answers[503] >= 50, payments.answers
+            assert all(int(answer.headers["retry-after"]) > 0 for answer in payments.refusals)
+            assert (await http.get("/v1/key-results")).status_code == 200
+            filler.unlink()
+            for _ in range(20):
+                await payments.send_next()
+            counts = await check_effects(http, payments)
+            found = (await http.get("/v1/connections/till/bank")).json()
+            assert "store_unavailable" in {item["code"] for item in found["refused"]}, counts
+            print(counts)
+    finally:
+        krsync.data = folder
+        if krsync.process is not None and krsync.process.returncode is None:
+            await krsync.stop()
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -1,6 +1,7 @@
 """PostgreSQL dies and comes back while the service runs: 503 while it is away, and nothing acknowledged is lost."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import pytest
 from app.store.migrate import upgrade
 from tests.conftest import FakeClock
 from tests.faults.payments import SECRETS, Payments, apply, check_effects
+from tests.journeys.running import eventually
 from tests.journeys.support import LocalService, local_service
 from tests.services_fixtures.postgres import PostgresServer
 
@@ -65,6 +67,58 @@ async def test_postgresql_is_killed_and_comes_back(server: PostgresServer) -> No
         await service.work()
         counts = await check_effects(service.http, payments)
         assert len(payments.acknowledged) > 200, counts
+        await is_told_on_the_page(service, payments)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_postgresql_hangs_and_goes_on(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connections stay open and nothing is answered: senders are told, and nobody waits for ever."""
+    connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
+    await connection.execute("CREATE DATABASE payments")
+    await connection.close()
+    await asyncio.to_thread(upgrade, server.url("payments"))
+    async with local_service(server.url("payments"), FakeClock(datetime.now(UTC)), SECRETS) as service:
+        service.http.headers.update(await service.headers("admin"))
+        await apply(service.http)
+        payments = Payments(service.http)
+        for _ in range(20):
+            assert await payments.send(next(payments.numbers))
+        server.hang()
+        try:
+            with monkeypatch.context() as impatient:
+                impatient.setattr("app.services.hook_directory.LIFETIME", 0.0)  # it is looked up each time
+                impatient.setattr("app.services.hook_directory.PATIENCE", 0.1)
+                impatient.setattr("app.services.ingest.SLOW", 0.1)
+                impatient.setattr("app.store.delivery_log.PATIENCE", 0.5)
+                await asyncio.gather(*(payments.send(next(payments.numbers)) for _ in range(400)))
+            assert payments.answers == {202: 20, 503: 400}
+            assert all(int(answer.headers["retry-after"]) > 0 for answer in payments.refusals)
+            assert (await service.http.get("/healthz")).status_code == 200
+        finally:
+            server.resume()
+
+        async def is_back() -> bool:
+            return await payments.send(next(payments.numbers))
+
+        await eventually("it takes deliveries again", is_back, tries=200)
+        await service.work()
+        # What was under way when it hung may have been committed: nobody was told so.
+        await check_effects(service.http, payments)
+        await is_told_on_the_page(service, payments)
+
+
+async def is_told_on_the_page(service: LocalService, payments: Payments) -> None:
+    """What was refused for want of a store, how often, and between when."""
+    door = service.api.hooks.door
+    assert door is not None
+
+    async def is_told() -> bool:
+        await door.refusals.write()
+        found = (await service.http.get("/v1/connections/till/bank")).json()["refused"]
+        told = [item for item in found if item["code"] == "store_unavailable"]
+        return [item["count"] for item in told] == [payments.answers[503]] and told[0]["first_at"] <= told[0]["last_at"]
+
+    await eventually("the page tells of each", is_told, tries=200)
 
 
 async def answered(payments: Payments, status: int, more: int) -> None:

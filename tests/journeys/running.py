@@ -40,8 +40,9 @@ async def eventually(what: str, look: Callable[[], Awaitable[_Found]], *, tries:
 class RunningKrsync:
     """One `up` at a time on a data directory. What it says goes to `log`, a file that grows from start to start."""
 
-    #: What `up` is given beside its port.
+    #: What `up` is given beside its port, and the command that it is started with.
     arguments: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.data = folder / "data"
@@ -54,8 +55,9 @@ class RunningKrsync:
         """Returns once it says that it is ready."""
         before = len(self.said())
         with self.log.open("ab") as log:
+            command = (*self.prefix, *KRSYNC, "up", "--port", "0", *self.arguments)
             self.process = await asyncio.create_subprocess_exec(
-                *KRSYNC, "up", "--port", "0", *self.arguments, cwd=ROOT, env=self.environ, stdout=log, stderr=log
+                *command, cwd=ROOT, env=self.environ, stdout=log, stderr=log
             )
 
         async def is_ready() -> bool:
@@ -63,7 +65,7 @@ class RunningKrsync:
             assert self.process.returncode is None, self.said()
             return "Ctrl-C stops everything" in self.said()[before:]
 
-        await eventually("up is ready", is_ready, tries=1_200)
+        await eventually("up is ready", is_ready, tries=2_400)
 
     async def stop(self) -> int:
         """SIGTERM, and the exit code."""

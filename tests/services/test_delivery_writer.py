@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,45 @@ async def test_beyond_the_bound_the_door_is_told_to_wait(story: Story) -> None:
     assert len(refused) == 5
     assert len(await stored(story)) == 3
     assert (await writer.store(delivery(story, "later"))).is_new  # and then there is room again
+    await writer.close()
+
+
+async def test_a_store_that_hangs_is_told_to_all_that_wait_at_once(story: Story) -> None:
+    seconds = 0.0
+    writer = DeliveryWriter(story.services.database, timer=lambda: seconds)
+    hangs, batches = asyncio.Event(), []
+
+    class Hanging:
+        async def append(self, batch: Sequence[NewDelivery]) -> list[Stored]:
+            batches.append(len(batch))
+            await hangs.wait()
+            raise TimeoutError
+
+        async def close(self) -> None: ...
+
+    writer._log = Hanging()
+    tasks = [asyncio.create_task(writer.store(delivery(story, f"key-{number}"))) for number in range(3 * MAX_BATCH)]
+    while not batches:
+        await asyncio.sleep(0)
+    seconds = 15.0
+    hangs.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StoreAwayError}
+    assert batches == [MAX_BATCH], "nobody waits for the same again"
+    # While one asks whether the store goes on, the others are told at once.
+    hangs.clear()
+    probe = asyncio.create_task(writer.store(delivery(story, "probe")))
+    while len(batches) == 1:
+        await asyncio.sleep(0)
+    with pytest.raises(StoreAwayError):
+        await writer.store(delivery(story, "beside it"))
+    hangs.set()
+    assert isinstance((await asyncio.gather(probe, return_exceptions=True))[0], StoreAwayError)
+    assert batches.pop() == 1
+    # An error that comes at once may be of one connection: the next batch is tried.
+    again = [asyncio.create_task(writer.store(delivery(story, f"key-{number}"))) for number in range(2 * MAX_BATCH)]
+    assert {type(answer) for answer in await asyncio.gather(*again, return_exceptions=True)} == {StoreAwayError}
+    assert batches == [MAX_BATCH] * 3
     await writer.close()
 
 

@@ -105,6 +105,21 @@ class PostgresServer:
             self._process.wait(10)
             self._process = None
 
+    def hang(self) -> None:
+        """Stop every process of the server where it is, its connections open, until `resume`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on after `hang`."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in (parent, *map(int, children)):
+            os.kill(pid, number)
+
     def stop(self) -> None:
         """Stop the server and remove its files."""
         if self._process is not None:
