@@ -259,3 +259,22 @@ def test_outputs_are_told_from_outcomes(key_result: str, is_output: bool) -> Non
     )
     found = checked(file.replace("      quick:", f"      {key_result}\n      quick:"))
     assert ("output_not_outcome" in {warning.code for warning in found.warnings}) is is_output
+
+
+def test_a_metric_that_is_written_twice_inside_key_results_asks_twice() -> None:
+    inline = "{unit: tickets, records: {dataset: tickets, where: \"record.status == 'Open'\"}, window: all}"
+    twice = FILE.replace(
+        "      cheap:", f"      one: {{metric: {inline}, baseline: 9, target: 1}}\n      cheap:"
+    ).replace("quick: {metric: days,", f"quick: {{metric: {inline},")
+    found = checked(twice.replace("metrics:\n", f"metrics:\n  named: {inline}\n", 1))
+    assert places(found) == [
+        ("near_identical_queries", f"{KEY_RESULTS}.quick.metric"),
+        ("near_identical_queries", f"{KEY_RESULTS}.one.metric"),
+    ]
+    assert {one.message for one in found.warnings} == {
+        "this asks the same as the metric 'named': give it a name, and read it from both"
+    }
+    silent = twice.replace(
+        "unit: tickets, records", "silence: {near_identical_queries: two owners}, unit: tickets, records"
+    )
+    assert [one.silenced for one in checked(silent).silenced] == ["two owners"]

@@ -225,13 +225,17 @@ def _lint_copies(file: TeamFile, problems: Problems) -> None:
         if twin != name:
             message = f"this keeps the same as the dataset {shown(twin)}: every record is read and stored twice"
             problems.warn(("datasets", name), "near_identical_queries", message)
-    for name, metric in file.metrics.items():
+    for path, metric in metrics_of(file):
         if metric.manual is not None or metric.milestones is not None or metric.formula is not None:
             continue
+        is_named = path[0] == "metrics"
+        name = f"the metric {shown(path[1])}" if is_named else f"the metric in the key result {shown(path[3])}"
         twin = seen.setdefault(("metric", _asked(metric)), name)
         if twin != name:
-            message = f"this asks the same as the metric {shown(twin)}: one of them is enough"
-            problems.warn(("metrics", name), "near_identical_queries", message)
+            message = f"this asks the same as {twin}: " + (
+                "one of them is enough" if is_named else "give it a name, and read it from both"
+            )
+            problems.warn(path, "near_identical_queries", message)
 
 
 def _asked(metric: MetricSpec) -> str:
