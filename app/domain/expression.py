@@ -27,12 +27,14 @@ from app.domain.rule_text import (
     RuleError,
     Step,
     Token,
+    call_cost,
     check_cost,
     element_names,
     is_mark,
     loop_bodies,
     loop_depth,
     paths,
+    separators,
     tokens,
 )
 from app.domain.rule_values import SAFE_INTEGER, Conversion, RuleValue, from_cel
@@ -46,7 +48,7 @@ MAX_LIST_IN_MAP = 400  # map and filter copy the list at every element they keep
 MAX_VALUES_IN_LOOP = 100
 MAX_CHARACTERS_IN_LOOP = 4_096
 MAX_VALUES_IN_NESTED_LOOPS = 1_000
-MAX_PATTERN_STEPS = 3_000_000
+MAX_STEPS = 3_000_000  # of patterns and calls, a character each
 _ERROR_PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS_CODE = re.compile(r" \[[A-Z_]+\]$")
 _NO_OVERLOAD = "No matching overloads found"
@@ -66,7 +68,9 @@ class Rule:
     _names: tuple[str, ...] = field(repr=False)
     _in_doubles: bool = field(repr=False)
     _filled: frozenset[str] = field(repr=False)
-    _pattern_cost: int = field(repr=False)
+    _separators: tuple[str, ...] | None = field(repr=False)
+    _cost: int = field(repr=False)
+    _nested_cost: int = field(repr=False)
     _has_copying_loop: bool = field(repr=False)
     _has_nested_loop: bool = field(repr=False)
 
@@ -93,7 +97,7 @@ class Rule:
         raise RuleError(f"a condition is true or false, this is {_kind(found)}")
 
     def _evaluate(self, data: RuleData) -> RuleValue:
-        conversion = Conversion(self._in_doubles, self._filled)
+        conversion = Conversion(self._in_doubles, self._filled, self._separators)
         variables: dict[str, Any] = {}
         reads_null, repeated = False, 0
         for name, path in zip(self._names, self._paths, strict=True):
@@ -122,17 +126,20 @@ class Rule:
         """`repeated`: the characters that are read again for every element."""
         if self._has_copying_loop and conversion.longest > MAX_LIST_IN_MAP:
             raise RuleError(f"map and filter take lists of at most {MAX_LIST_IN_MAP} elements")
-        if self._has_nested_loop and conversion.values > MAX_VALUES_IN_NESTED_LOOPS:
+        values = conversion.values + conversion.pieces
+        if self._has_nested_loop and values > MAX_VALUES_IN_NESTED_LOOPS:
             raise RuleError("the data is too large for a loop within a loop")
-        if self._pattern_cost * (conversion.characters + repeated * conversion.values) > MAX_PATTERN_STEPS:
-            raise RuleError("the text is too long for this pattern")
+        # A loop within a loop may hold every text against every element.
+        steps = self._cost * (conversion.characters + repeated * values)
+        if steps + self._nested_cost * conversion.characters * values > MAX_STEPS:
+            raise RuleError("the text is too long for this rule")
 
 
 @lru_cache(maxsize=4_096)
 def compile_rule(text: str, variables: tuple[str, ...]) -> Rule:
     """The rule of this text over these variables (`record`, or `body` and `headers`); RuleError with the column."""
     found = tokens(text)
-    pattern_cost = check_cost(text, found, variables)
+    cost = check_cost(text, found, variables)
     plain = _compile(_environment(variables), text)
     reads = tuple(paths(found, variables))
     is_path = len(reads) == 1 and (reads[0].first, reads[0].last) == (0, len(found) - 1)
@@ -151,7 +158,9 @@ def compile_rule(text: str, variables: tuple[str, ...]) -> Rule:
         _names=names,
         _in_doubles=in_doubles,
         _filled=element_names(found),
-        _pattern_cost=pattern_cost,
+        _separators=separators(found),
+        _cost=cost,
+        _nested_cost=call_cost(found, depth=2),
         _has_copying_loop=any(token.text in ("map", "filter") for token in found),
         _has_nested_loop=any(loop_depth(found, first) > 1 for first, _ in loop_bodies(found)),
     )

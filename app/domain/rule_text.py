@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TypeAlias
 
 Step: TypeAlias = str | int
@@ -69,9 +70,9 @@ def tokens(text: str) -> tuple[Token, ...]:
     )
 
 
-def literal(token: Token) -> str | None:
+def literal(token: Token | None) -> str | None:
     """The value of a string literal, None for everything else."""
-    if token.kind != "string":
+    if token is None or token.kind != "string":
         return None
     try:
         value = ast.literal_eval(token.text)
@@ -160,7 +161,8 @@ def element_names(found: Sequence[Token]) -> frozenset[str]:
 
 
 def check_cost(text: str, found: Sequence[Token], roots: Sequence[str]) -> int:
-    """The summed cost of the patterns of a rule; RuleError where its text alone shows that it could run away."""
+    """The summed cost of the patterns and calls of a rule for each character that it reads; RuleError where its text
+    alone shows that it could run away."""
     if len(text) > MAX_LENGTH:
         raise RuleError(f"a rule is at most {MAX_LENGTH} characters long", 1)
     macros = list(_macros(found))
@@ -170,7 +172,43 @@ def check_cost(text: str, found: Sequence[Token], roots: Sequence[str]) -> int:
         if variable.text in roots:
             raise RuleError(f"{variable.text!r} is taken, choose another name", variable.start + 1)
     _check_growth(found)
-    return sum(_pattern_cost(found, index) for index in _calls(found, "matches"))
+    return sum(_pattern_cost(found, index) for index in _calls(found, "matches")) + call_cost(found)
+
+
+#: What a call costs for each character, as a pattern does for each of its states. At worst, looking for a text that is
+#: data takes the square of it.
+_SPLIT_COST, _REPLACE_COST, _LITERAL_COST, _SEARCH_COST = 20, 8, 1, 8
+_SEARCHES = ("contains", "indexOf", "lastIndexOf")
+_MADE = ("replace", "lowerAscii", "upperAscii", "join")
+
+
+def separators(found: Sequence[Token]) -> tuple[str, ...] | None:
+    """The texts that a rule splits by; None where any character may be one, for it is not known or the text is made."""
+    calls = list(_calls(found, "split"))
+    given = [literal(_first_argument(found, index)) for index in calls]
+    is_made = any(token.text in _MADE or is_mark(found, index, "+") for index, token in enumerate(found))
+    if calls and (is_made or not all(given)):
+        return None
+    return tuple(dict.fromkeys(text for text in given if text))
+
+
+def call_cost(found: Sequence[Token], *, depth: int = 0) -> int:
+    """What the calls of a rule, in so many loops at least, cost for each character of its data; RuleError where a text
+    would grow too much."""
+    costs = {"split": _SPLIT_COST, "replace": _REPLACE_COST * _growth(found), **dict.fromkeys(_SEARCHES, _SEARCH_COST)}
+    total = 0
+    for name, cost in costs.items():
+        for index in _calls(found, name):
+            if depth and loop_depth(found, index) < depth:
+                continue
+            is_literal = literal(_first_argument(found, index)) is not None and not is_mark(found, index + 3, "+")
+            total += _LITERAL_COST if name in _SEARCHES and is_literal else cost
+    return total
+
+
+def _first_argument(found: Sequence[Token], call: int) -> Token | None:
+    """The first token between a call's parentheses; None where the text ends before."""
+    return found[call + 2] if call + 2 < len(found) else None
 
 
 def _calls(found: Sequence[Token], name: str) -> Iterator[int]:
@@ -198,8 +236,12 @@ def _check_growth(found: Sequence[Token]) -> None:
     for index in _calls(found, "format"):
         raise RuleError("format is not supported", found[index].start + 1)
     for index in _calls(found, "join"):
-        if not is_mark(found, index + 2, ")") and len(literal(found[index + 2]) or " " * 99) > 16:
+        if not is_mark(found, index + 2, ")") and len(literal(_first_argument(found, index)) or " " * 99) > 16:
             raise RuleError("join takes a literal of at most 16 characters", found[index].start + 1)
+
+
+def _growth(found: Sequence[Token]) -> int:
+    """How many times longer all replacements together make a text at the most."""
     growth = 1.0
     for index in _calls(found, "replace"):
         values = [literal(token) for token in found[index + 2 : index + 5 : 2]]
@@ -208,6 +250,7 @@ def _check_growth(found: Sequence[Token]) -> None:
         growth *= max(1.0, len(values[1]) / len(values[0]))
     if growth > 16:
         raise RuleError("replace makes the text more than 16 times longer", 1)
+    return ceil(growth)
 
 
 def _ends_value(token: Token) -> bool:

@@ -19,14 +19,19 @@ SAFE_INTEGER = 2**53
 
 
 class Conversion:
-    """The values of one evaluation, converted for CEL and counted; RuleError where they are too many or too deep."""
+    """The values of one evaluation, converted for CEL and counted; RuleError where they are too many or too deep.
 
-    def __init__(self, in_doubles: bool, filled: frozenset[str]) -> None:
+    Texts count as the lists that a rule splits them into: by these `separators`, or (None) anywhere.
+    """
+
+    def __init__(self, in_doubles: bool, filled: frozenset[str], separators: tuple[str, ...] | None = ()) -> None:
         self._in_doubles = in_doubles
         self._filled = filled
+        self._separators = separators
         self.values = 0
         self.characters = 0
         self.longest = 0
+        self.pieces = 0
 
     def convert(self, value: Any, depth: int = 0, *, in_list: bool = False) -> Any:
         self.values += 1
@@ -61,6 +66,10 @@ class Conversion:
         self.characters += len(value)
         if self.characters > MAX_CHARACTERS:
             raise RuleError("the data is too large for a rule")
+        if self._separators != ():
+            pieces = len(value) if self._separators is None else max(map(value.count, self._separators)) + 1
+            self.pieces += pieces
+            self.longest = max(self.longest, pieces)
         if value.isascii():
             return value.replace("\0", "\ufffd")
         # The library cuts a text at NUL and can not take half a surrogate pair.

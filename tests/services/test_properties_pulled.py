@@ -236,7 +236,8 @@ class ByHand:
         if form == "query":
             return Fraction(len(self.counted("all", window)))
         if form == "formula":
-            read = reduced(how, self.counted("number", window))
+            value = self.value(f"number_{how}_{window}")  # a formula reads a metric's value as it is shown
+            read = None if value is None else Fraction(value)
             return None if read is None else -2 * read / 3
         if form == "ratio":
             sides = ("plain", "all") if how == "count" else ("number", "costs")
