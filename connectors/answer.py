@@ -2,6 +2,8 @@
 
 import base64
 import contextlib
+import hashlib
+import json
 import re
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -52,6 +54,12 @@ def raise_for_status(
     if 300 <= status < 400:
         raise UnexpectedResponseError(f"{tool} answered with a redirect (HTTP {status}), which is not followed{end}")
     raise UnexpectedResponseError(f"{tool} answered with HTTP {status}{end}")
+
+
+def digest_of(said: object) -> str:
+    """`sha256:` of what a tool said, which tells it from another answer of the same number."""
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def parse_retry_after(value: str | None, now: datetime | None) -> timedelta | None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from connectors.answer import decode_json, raise_for_status
+from connectors.answer import decode_json, digest_of, raise_for_status
 from connectors.contract import Checked, Connector, Discovered, JsonValue, Measurement, Toolbox, Window
 from connectors.errors import ConnectorError, QueryError, UnavailableError
 from connectors.prometheus.models import PrometheusConfig, PrometheusQuery
@@ -117,8 +117,9 @@ async def measure(session: PrometheusSession, query: PrometheusQuery, window: Wi
     elif window.start is not None:
         raise QueryError("The metric has a window that its query ignores: use [{window}] in it.")
     parameters = {"query": promql, "time": str(unix_seconds(at)), "timeout": _PATIENCE}
-    answer = answer_of(await session.ask("query", parameters))
-    return Measurement(answer.value, at, promql, _graph(session.config, promql), reason=answer.reason)
+    said = await session.ask("query", parameters)
+    answer, graph = answer_of(said), _graph(session.config, promql)
+    return Measurement(answer.value, at, promql, graph, reason=answer.reason, digest=digest_of(said))
 
 
 def browse(config: PrometheusConfig, query: PrometheusQuery) -> str | None:

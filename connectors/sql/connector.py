@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from connectors.answer import digest_of
 from connectors.contract import Checked, Connector, Discovered, Measurement, Window
 from connectors.errors import QueryError
 from connectors.sql.answers import DivisionByZeroError, answer_of
@@ -47,10 +48,11 @@ async def measure(session: SqlSession, query: SqlQuery, window: Window) -> Measu
     if window.end is not None and window.end < now - _PAST and not query.windowed():
         raise QueryError("The window ended in the past and the query tells of now: use :to in it.")
     try:
-        answer = answer_of(await session.rows(query.sql, window, most=2))
+        rows = await session.rows(query.sql, window, most=2)
     except DivisionByZeroError:
         return Measurement(None, now, query.sql, reason="the query divides by zero")
-    return Measurement(answer.value, now, query.sql, reason=answer.reason)
+    answer = answer_of(rows)
+    return Measurement(answer.value, now, query.sql, reason=answer.reason, digest=digest_of(rows))
 
 
 SQL = Connector(
