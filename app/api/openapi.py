@@ -87,8 +87,11 @@ _HOOKS: dict[str, Any] = {
     ),
     "operationId": "take_webhook",
     "parameters": [
-        {"name": name, "in": "path", "required": True, "schema": _NAME, "example": example}
-        for name, example in (("team", "operations"), ("connection", "erp"))
+        {"name": name, "in": "path", "required": True, "description": told, "schema": _NAME, "example": example}
+        for name, told, example in (
+            ("team", "The team's name.", "operations"),
+            ("connection", "The connection's name within the team.", "erp"),
+        )
     ],
     "requestBody": {
         "required": True,
@@ -174,6 +177,7 @@ def install(app: FastAPI) -> None:
                 tags=app.openapi_tags,
             )
             _add_reasons(document)
+            _add_descriptions(document)
             document["paths"][HOOKS_PATH] = {"post": _HOOKS}
             document["paths"][LIVE_PATH] = {"get": _LIVE}
             _, schemas = models_json_schema([(model, "validation") for model in _models.values()], ref_template=_REF)
@@ -192,3 +196,27 @@ def _add_reasons(document: dict[str, Any]) -> None:
         for method, operation in operations.items():
             if method in ("post", "put", "patch", "delete"):
                 operation.setdefault("parameters", []).append(REASON)
+
+
+#: What a filter means that says the same wherever it is taken.
+_FILTERS = {
+    "team": "Only this team's.",
+    "cycle": "Only of this cycle: `2026-Q4`, `2026-H1`, `2026`, `2026-11`, or a name.",
+    "connection": "Only of the connection of this name.",
+    "outcome": "Only with this outcome.",
+    "state": "Only in this state.",
+    "status": "Only with this status.",
+    "freshness": "Only with this freshness.",
+    "owner": "Only of this owner.",
+    "kind": "Only of this kind.",
+    "generate_secret": "Whether to make a signing secret, shown this once.",
+}
+
+
+def _add_descriptions(document: dict[str, Any]) -> None:
+    """Every parameter says what it means."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if "description" not in parameter and parameter["name"] in _FILTERS:
+                    parameter["description"] = _FILTERS[parameter["name"]]

@@ -154,6 +154,8 @@ class Milestone(Model):
 
 
 class Distinct(Model):
+    """How many different values there are, `{distinct: record.entity}`."""
+
     distinct: Expression
 
 

@@ -77,6 +77,8 @@ class Trailing(Model):
 
 
 class ToDate(Model):
+    """From the beginning of the local month, quarter, year or cycle to now."""
+
     to_date: Literal["month", "quarter", "year", "cycle"]
 
 

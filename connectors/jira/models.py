@@ -55,15 +55,23 @@ class JiraConfig(BaseModel):
 
     model_config = _STRICT
 
-    url: Annotated[str, AfterValidator(_site_url)]
-    site: Annotated[str, AfterValidator(_site_url)] | None = None
-    email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = None
-    token: Secret
-    webhook_secret: Secret | None = None
+    url: Annotated[str, AfterValidator(_site_url)] = Field(
+        description="The site; Atlassian's gateway for a scoped token.", examples=["https://acme.atlassian.net"]
+    )
+    site: Annotated[str, AfterValidator(_site_url)] | None = Field(
+        default=None, description="Where people open issues, where `url` is the gateway."
+    )
+    email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = Field(
+        default=None, description="The account's, on Jira Cloud; Data Center's tokens need none."
+    )
+    token: Secret = Field(description="The account's API token, or Data Center's personal access token.")
+    webhook_secret: Secret | None = Field(default=None, description="What Jira signs its webhooks with.")
     webhook_secret_previous: Secret | None = Field(
         default=None, description="Accepted beside `webhook_secret` while it is being rotated."
     )
-    requests_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    requests_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="At most so many requests an hour, for everything that reads through the connection."
+    )
 
     @model_validator(mode="after")
     def _has_an_account(self) -> Self:
@@ -95,8 +103,11 @@ class JiraQuery(BaseModel):
 
     model_config = _STRICT
 
-    jql: Jql
-    exact: bool = True
+    jql: Jql = Field(
+        description="Which issues count; `{from}` and `{to}` stand for the window's edges.",
+        examples=["priority = P1 AND resolution IS EMPTY"],
+    )
+    exact: bool = Field(default=True, description="Whether issues are counted one by one; `false` takes an estimate.")
 
     def windowed(self) -> bool:
         """Whether the query looks at a window at all."""
@@ -113,11 +124,23 @@ class JiraDataset(BaseModel):
 
     model_config = _STRICT
 
-    jql: Jql | None = None
-    project: _Name | None = None
-    filter: _Number | _Name | None = None
-    board: _Number | _Name | None = None
-    fields: Annotated[tuple[_Name, ...], Field(strict=False)] = ()
+    jql: Jql | None = Field(
+        default=None,
+        description="Which issues are kept, without a window.",
+        examples=["project = ONB AND issuetype = Onboarding"],
+    )
+    project: _Name | None = Field(default=None, description="Those of a project, by its key or name.", examples=["ERP"])
+    filter: _Number | _Name | None = Field(
+        default=None, description="Those of a saved filter, by its id or name.", examples=[10100]
+    )
+    board: _Number | _Name | None = Field(
+        default=None, description="Those of a board's filter, by its id or name.", examples=["Service desk"]
+    )
+    fields: Annotated[tuple[_Name, ...], Field(strict=False)] = Field(
+        default=(),
+        description="What is kept beyond the usual fields, by the names people see.",
+        examples=[["Story Points"]],
+    )
 
     @field_validator("jql")
     @classmethod

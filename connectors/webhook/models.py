@@ -16,22 +16,23 @@ HeaderName = Annotated[
 ]
 _Marks = Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=50, strict=True)]
 
+_SCHEME = "How the sender proves itself."
+_ID_HEADER = "The header with the sender's id of a delivery: one that comes again is stored once."
+_WITHOUT_ID = "What tells deliveries without an id apart: their bytes, or nothing (`every` one counts)."
+
 
 class _Proof(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    secret: Secret
+    secret: Secret = Field(description="What the sender proves itself with.")
     previous: Secret | None = Field(default=None, description="Accepted beside `secret` while it is being rotated.")
 
 
 class _Unsigned(_Proof):
     """A proof without a signature: whoever has read a delivery can send another."""
 
-    id_header: HeaderName | None = "idempotency-key"
-    without_id: Literal["digest", "every"] = Field(
-        default="digest",
-        description="What tells deliveries without an id apart: their bytes, or nothing (`every` one counts).",
-    )
+    id_header: HeaderName | None = Field(default="idempotency-key", description=_ID_HEADER)
+    without_id: Literal["digest", "every"] = Field(default="digest", description=_WITHOUT_ID)
 
 
 class StandardWebhooks(_Proof):
@@ -41,7 +42,7 @@ class StandardWebhooks(_Proof):
     minutes is refused.
     """
 
-    scheme: Literal["standard-webhooks"]
+    scheme: Literal["standard-webhooks"] = Field(description=_SCHEME)
 
     @property
     def proof(self) -> Scheme:
@@ -55,7 +56,9 @@ class StandardWebhooks(_Proof):
 class NamedProvider(_Proof):
     """A tool whose headers, signed text, tolerance and delivery ids are known: `connectors.signatures.providers`."""
 
-    scheme: Literal["jira", "github", "gitlab", "slack", "stripe", "pagerduty", "linear", "sentry", "alertmanager"]
+    scheme: Literal["jira", "github", "gitlab", "slack", "stripe", "pagerduty", "linear", "sentry", "alertmanager"] = (
+        Field(description=_SCHEME)
+    )
 
     @property
     def proof(self) -> Scheme:
@@ -75,13 +78,17 @@ class HmacSha256(_Proof):
     apart, so two equal bodies are one delivery.
     """
 
-    scheme: Literal["hmac-sha256"]
-    header: HeaderName = "x-hub-signature-256"
-    prefix: _Marks = "sha256="
-    encoding: Literal["hex", "base64"] = "hex"
-    timestamp_header: HeaderName | None = None
-    signed: Annotated[str, StringConstraints(max_length=100, strict=True)] = "{body}"
-    id_header: HeaderName | None = None
+    scheme: Literal["hmac-sha256"] = Field(description=_SCHEME)
+    header: HeaderName = Field(default="x-hub-signature-256", description="The header with the signature.")
+    prefix: _Marks = Field(default="sha256=", description="What stands before the signature in its header.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
+    timestamp_header: HeaderName | None = Field(
+        default=None, description="The header with the seconds, where they are signed."
+    )
+    signed: Annotated[str, StringConstraints(max_length=100, strict=True)] = Field(
+        default="{body}", description="What is signed.", examples=["{timestamp}.{body}"]
+    )
+    id_header: HeaderName | None = Field(default=None, description=_ID_HEADER)
 
     @model_validator(mode="after")
     def _readable(self) -> "HmacSha256":
@@ -109,7 +116,7 @@ class HmacSha256(_Proof):
 class BearerToken(_Unsigned):
     """`Authorization: Bearer <secret>`, for senders that can not sign."""
 
-    scheme: Literal["bearer"]
+    scheme: Literal["bearer"] = Field(description=_SCHEME)
 
     @property
     def proof(self) -> Scheme:
@@ -123,8 +130,10 @@ class BearerToken(_Unsigned):
 class BasicPassword(_Unsigned):
     """`Authorization: Basic`, the secret being the password, for senders that can nothing else."""
 
-    scheme: Literal["basic"]
-    username: Annotated[str, StringConstraints(pattern=r"^[^:\x00-\x1f]+$", max_length=200, strict=True)]
+    scheme: Literal["basic"] = Field(description=_SCHEME)
+    username: Annotated[str, StringConstraints(pattern=r"^[^:\x00-\x1f]+$", max_length=200, strict=True)] = Field(
+        description="The name beside the password."
+    )
 
     @property
     def proof(self) -> Scheme:
@@ -140,10 +149,10 @@ class Unverified(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scheme: Literal["none"]
-    i_accept: Literal["forged deliveries"]
-    id_header: HeaderName | None = "idempotency-key"
-    without_id: Literal["digest", "every"] = "digest"
+    scheme: Literal["none"] = Field(description=_SCHEME)
+    i_accept: Literal["forged deliveries"] = Field(description="That you know what this means.")
+    id_header: HeaderName | None = Field(default="idempotency-key", description=_ID_HEADER)
+    without_id: Literal["digest", "every"] = Field(default="digest", description=_WITHOUT_ID)
 
     @property
     def identity(self) -> str | None:
@@ -163,9 +172,11 @@ class WebhookConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verify: Annotated[Proof, Field(discriminator="scheme")]
+    verify: Annotated[Proof, Field(discriminator="scheme")] = Field(description="How a sender proves who it is.")
     redact: tuple[Annotated[str, StringConstraints(max_length=200, strict=True), AfterValidator(_path)], ...] = Field(
-        default=(), max_length=100, description="Paths such as `body.user.email` or `body.alerts[*].annotations`."
+        default=(),
+        max_length=100,
+        description="What is never stored: paths such as `body.user.email` or `body.alerts[*].annotations`.",
     )
 
     @property

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.domain.language import TeamFile
+from app.domain.language import OrganisationFile, TeamFile
 from app.services.team_file.rules import RULES
 from app.services.team_file.words import WORDS
 from connectors.contract import Connector
@@ -39,6 +39,14 @@ def team_file_schema(connectors: Mapping[str, Connector] | None = None) -> dict[
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+def organisation_file_schema() -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of `organisation.yaml`, its keys described."""
+    schema = OrganisationFile.model_json_schema(ref_template=_TEMPLATE)
+    for name, definition in ((schema["title"], schema), *schema.get("$defs", {}).items()):
+        _describe(name, definition.get("properties", {}))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def _describe(model: str, properties: dict[str, dict[str, Any]]) -> None:
     """What each key means and looks like, and which warnings there are to silence."""
     for key, word in WORDS.get(model, {}).items():
@@ -60,10 +68,11 @@ def _describe(model: str, properties: dict[str, dict[str, Any]]) -> None:
 def _connection(own: dict[str, Any], connector: Connector, definitions: dict[str, Any]) -> dict[str, Any]:
     """A connection of one kind: its connector's config beside the key that names it."""
     config = _schema(connector.config, definitions)
+    kind = {"const": connector.key, "description": own["connector"]["description"]}
     return {
         "type": "object",
         "title": connector.title,
-        "properties": {**config.get("properties", {}), **own, "connector": {"const": connector.key}},
+        "properties": {**config.get("properties", {}), **own, "connector": kind},
         "required": ["connector", *config.get("required", ())],
         "additionalProperties": False,
     }

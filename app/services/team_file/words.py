@@ -32,6 +32,16 @@ WORDS: dict[str, dict[str, Word]] = {
         "metrics": ("Named questions, by name: a unit, a window and one source each.",),
         "objectives": ("What the team wants, by name.",),
     },
+    "OrganisationFile": {
+        "version": ("The version of this language: 1.", 1),
+        "name": ("What people call the organisation.", "Acme"),
+        "fiscal_year_start": ("The month in which the fiscal year, its halves and quarters begin.", 4),
+        "cycles": ("Cycles of one's own, by name, for every team.",),
+        "teams": ("Which team belongs to which; null: to none.", {"company": None, "operations": "company"}),
+        "timezone": ("The timezone of teams that name none.", "Europe/Berlin"),
+        "presets": ("Rules of status by name, for teams, objectives and key results to refer to.",),
+        "preset": ("The rule of status of teams that name none.", "points"),
+    },
     "NotifySpec": {
         "slack": ("A Slack channel, and the `/okr` command.",),
         "webhook": ("Another program, by signed webhooks (Standard Webhooks).",),
