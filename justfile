@@ -14,6 +14,10 @@ alias test := check
 long *arguments:
     ./krsync test --long {{ arguments }}
 
+# The documentation site into site/, or on a port while you write (--serve).
+docs *arguments:
+    ./krsync docs {{ arguments }}
+
 # Write the code in the house's format, and mend what the linter can (after a first `./krsync test`).
 format:
     .venv/bin/ruff format .

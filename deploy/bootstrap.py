@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
-# `test` needs the development group too; its lock holds everything of the other.
-LOCKS = {"test": "requirements-dev.lock"}
+# These need the development group too; its lock holds everything of the other.
+LOCKS = {"test": "requirements-dev.lock", "docs": "requirements-dev.lock"}
 RUNTIME_LOCK = "requirements.lock"
 
 

@@ -1,4 +1,4 @@
-"""`krsync test`: the whole check of a clone, the same on a laptop, in pre-commit and in CI."""
+"""What is for a clone only: `krsync test`, the same check everywhere, and `krsync docs`, the documentation site."""
 
 import os
 import subprocess
@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
         name="test",
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )(check)
+    app.command(name="docs")(docs)
 
 
 def check(
@@ -46,10 +47,7 @@ def check(
     The journeys in a real browser are among the tests where there is a chromium, those with Prometheus and Alertmanager
     where these are; in CI they are installed where that needs no question.
     """
-    if not (_CLONE / "tests").is_dir():
-        raise CommandError(
-            "the tests are in a clone of the repository only; this is an installed krsync.", CALL_IS_WRONG
-        )
+    _refuse_without("tests")
     environment = _environment()
     wanted = {"browser": BROWSER} if is_browser else {"browser": BROWSER, "servers": SERVERS}
     for what, packages in wanted.items() if is_browser or os.environ.get("CI") else ():
@@ -62,6 +60,29 @@ def check(
     arguments = [*(["--long"] if is_long else []), *context.args]
     if _pytest(arguments, environment) != 0 or failed:
         raise typer.Exit(1)
+
+
+def docs(
+    is_served: Annotated[bool, typer.Option("--serve", help="Show it while you write, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of --serve.")] = 8008,
+    out: Annotated[Path | None, typer.Option(help="Folder for the site.", show_default=False)] = None,
+) -> None:
+    """Build the documentation site of a clone, strictly: into `site`, readable without a server."""
+    _refuse_without("handbook")
+    folder = _CLONE / "site" if out is None else out.absolute()
+    how = ["serve", "--dev-addr", f"127.0.0.1:{port}"] if is_served else ["build", "--site-dir", str(folder)]
+    command = [sys.executable, "-P", "-m", "handbook", *how]
+    code = subprocess.run(command, cwd=_CLONE, env=_environment(), check=False).returncode
+    if code == 0 and not is_served:
+        say(f"{folder / 'index.html'}")
+    raise typer.Exit(min(code, 1))
+
+
+def _refuse_without(folder: str) -> None:
+    if not (_CLONE / folder).is_dir():
+        raise CommandError(
+            f"{folder} is in a clone of the repository only; this is an installed krsync.", CALL_IS_WRONG
+        )
 
 
 def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
