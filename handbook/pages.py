@@ -22,8 +22,10 @@ GENERATED: dict[str, Callable[[], str]] = {
 BORROWED = {
     "CONTRIBUTING.md": "inside/contributing.md",
     "CHANGELOG.md": "inside/changelog.md",
-    "connectors/jira/README.md": "inside/jira.md",
-    "connectors/webhook/README.md": "inside/webhook.md",
+    **{
+        page.relative_to(ROOT).as_posix(): f"inside/{page.parent.name}.md"
+        for page in sorted((ROOT / "connectors").glob("*/README.md"))
+    },
 }
 
 #: What stands for a page that is not one of the site.

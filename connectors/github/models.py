@@ -50,9 +50,12 @@ class GitHubConfig(BaseModel):
 
     model_config = _STRICT
 
-    token: Secret
-    #: GitHub Enterprise Server has its own: `https://github.acme.example/api/v3`.
-    url: Annotated[str, AfterValidator(_api_url)] = "https://api.github.com"
+    token: Secret = Field(description="Read access to pull requests and issues.")
+    url: Annotated[str, AfterValidator(_api_url)] = Field(
+        default="https://api.github.com",
+        description="The API; GitHub Enterprise Server has its own.",
+        examples=["https://github.acme.example/api/v3"],
+    )
 
 
 class GitHubDataset(BaseModel):
@@ -63,7 +66,13 @@ class GitHubDataset(BaseModel):
 
     model_config = _STRICT
 
-    stream: Stream
-    repository: Annotated[str, Field(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$")]
-    since: Annotated[date | None, BeforeValidator(_day)] = None
-    fields: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)] = ()
+    stream: Stream = Field(description="What is kept.")
+    repository: Annotated[
+        str, Field(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$")
+    ] = Field(description="Whose, as owner/name.", examples=["acme/erp"])
+    since: Annotated[date | None, BeforeValidator(_day)] = Field(
+        default=None, description="What was created before that day (UTC) is left out.", examples=["2026-01-01"]
+    )
+    fields: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)] = Field(
+        default=(), description="What is kept beyond the usual fields.", examples=[["approvals"]]
+    )

@@ -34,10 +34,14 @@ class PrometheusConfig(BaseModel):
 
     model_config = _STRICT
 
-    url: Annotated[str, AfterValidator(_server_url)]
-    token: Secret | None = None
-    username: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = None
-    password: Secret | None = None
+    url: Annotated[str, AfterValidator(_server_url)] = Field(
+        description="The server.", examples=["http://prometheus:9090"]
+    )
+    token: Secret | None = Field(default=None, description="A bearer token, where the server wants one.")
+    username: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = Field(
+        default=None, description="The account, where the server wants a password."
+    )
+    password: Secret | None = Field(default=None, description="The password beside `username`.")
 
     @model_validator(mode="after")
     def _account_is_whole_and_safe(self) -> Self:
@@ -68,7 +72,10 @@ class PrometheusQuery(BaseModel):
     #: How a query asks for its window, for whoever has to be told.
     placeholders: ClassVar[str] = "[{window}]"
 
-    promql: Annotated[str, Field(min_length=1, max_length=20_000)]
+    promql: Annotated[str, Field(min_length=1, max_length=20_000)] = Field(
+        description="What is asked; `[{window}]` stands for the window as a range.",
+        examples=["sum(increase(tickets_total[{window}]))"],
+    )
 
     def windowed(self) -> bool:
         """Whether the query looks at a window at all."""

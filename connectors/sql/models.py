@@ -18,7 +18,7 @@ class SqlConfig(BaseModel):
 
     model_config = _STRICT
 
-    dsn: Secret
+    dsn: Secret = Field(description="The database's address with the account, which is a secret.")
 
 
 class SqlQuery(BaseModel):
@@ -30,7 +30,10 @@ class SqlQuery(BaseModel):
     #: How a query asks for its window, for whoever has to be told.
     placeholders: ClassVar[str] = ":from and :to"
 
-    sql: Annotated[str, Field(min_length=1, max_length=20_000)]
+    sql: Annotated[str, Field(min_length=1, max_length=20_000)] = Field(
+        description="One SELECT of one number; `:from` and `:to` stand for the window's edges.",
+        examples=["select sum(amount) from gl where day >= :from and day < :to"],
+    )
 
     def windowed(self) -> bool:
         """Whether the query looks at a window at all."""

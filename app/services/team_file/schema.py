@@ -86,8 +86,14 @@ def _open(target: dict[str, Any], models: list[type[BaseModel]], definitions: di
             if option not in options.setdefault(key, []):
                 options[key].append(option)
     for key, found in options.items():
-        target["properties"].setdefault(key, found[0] if len(found) == 1 else {"anyOf": found})
+        target["properties"].setdefault(key, found[0] if len(found) == 1 else _either(found))
     target["additionalProperties"] = False
+
+
+def _either(options: list[dict[str, Any]]) -> dict[str, Any]:
+    """A key that several connectors take, each in its own way; it means what all of them say."""
+    told = dict.fromkeys(option["description"] for option in options if "description" in option)
+    return {"anyOf": options, "description": " ".join(told)}
 
 
 def _schema(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
