@@ -1,19 +1,22 @@
 """Where a metric will stand at the end of a cycle, with an interval and the chance that a goal holds then.
 
-The value is carried on from today with two gentle pulls: towards its long-run mean and along its recent trend. How
-strong they are is chosen on the metric's own history: the method is run from many past days over the same horizon, and
-what errs least there is used, with a penalty on bold choices. What accumulates goes on at the mean of its recent and
-its long-run rate. Weekdays count where that errs less. The interval is what those past runs erred by, as in split
-conformal prediction (Lei et al. 2018, https://doi.org/10.1080/01621459.2017.1307116), widened where few stretches were
-seen that do not overlap. No distribution is assumed, and nothing is fitted to other metrics.
+The value is carried on from today with gentle pulls: towards its long-run mean, and along its trends of four and of
+thirteen weeks. How strong they are is found on the metric's own history: each combination is run from many past days
+over the same horizon, and they are averaged by how little they erred there, bold ones less. What accumulates, or only
+ever goes one way, goes on at the mean of its recent and its long-run rate; a mean over a window that begins anew is the
+part that is known and the part that is to come. Weekdays count where that errs less. The interval is what those past
+runs erred by, the recent ones counting more, as in weighted split conformal prediction (Barber et al. 2023,
+https://doi.org/10.1214/23-AOS2276), widened where few stretches were seen that do not overlap. No distribution is
+assumed, and nothing is fitted to other metrics.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate
-from math import ceil, sqrt
+from math import ceil, exp, sqrt
 from statistics import median
 
 from app.domain.language import Change, Maintain
@@ -24,18 +27,29 @@ from app.domain.series import History, NotEnough, Series, Shape, evenly_spaced, 
 __all__ = ["Forecast", "History", "NotEnough", "Shape", "forecast", "goal", "shape_of"]
 
 _ORIGINS = 60
-_FEWEST_ORIGINS = 5
-# Pulls towards the mean and along the trend, each with how bold it is against the usual one.
+# Pulls towards the mean, along the trend of four weeks and along that of thirteen, each with how bold it is.
 _PULLS = [
-    ((mean, trend), abs(mean - 0.4) + (2 if trend == 1 else trend))
-    for mean in (0.5, 0.25, 0.0, 0.75, 1.0)
-    for trend in (0.0, 0.25, 0.5, 1.0)
+    *(
+        ((mean, trend, 0.0), abs(mean - 0.4) + (1.3 if trend == 1 else trend))
+        for mean in (0.0, 0.25, 0.5, 0.75, 1.0)
+        for trend in (0.0, 0.25, 0.5, 1.0)
+    ),
+    *(
+        ((mean, 0.0, trend), 0.7 * (abs(mean - 0.4) + (1.3 if trend == 1 else trend)))
+        for mean in (0.0, 0.25, 0.5)
+        for trend in (0.25, 0.5, 0.75, 1.0)
+    ),
 ]
 _BOLDNESS = 1.0
-_WIDENING = 0.5
+_SHARPNESS = 16.0
+"""How much more those pulls weigh that erred less: a tenth more error is a fifth of the weight."""
+_HALF_LIFE_DAYS, _HALF_LIFE_STEPS = 150, 40
+"""After so many spaces a past run counts half."""
+_WIDENING_DAYS, _WIDENING_STEPS = 0.5, 1.5
 _GROWTH = 0.75
 """The power with which errors grow beyond the longest horizon that history allows to try."""
 _WEEKS_FOR_WEEKDAYS = 6
+_WORTH_A_WORD = 0.1
 
 
 def goal(rule: Decimal | Change | Maintain, baseline: Decimal | None) -> Bound | None:
@@ -68,7 +82,7 @@ def forecast(
     series = evenly_spaced(known, now=now, end=end, shape=shape)
     if isinstance(series, NotEnough):
         return series
-    outlook = _cumulative(series) if shape.is_cumulative else _level(series)
+    outlook = _total(series) if shape.is_cumulative or series.way or series.window else _level(series)
     return answer(outlook, series, known, shape, must)
 
 
@@ -81,8 +95,7 @@ def _level(series: Series) -> Outlook:
     if max(map(abs, offsets)) * 4 < error:
         return plain
     adjusted = [number - offsets[day] for number, day in zip(series.numbers, series.weekdays, strict=True)]
-    base = series.base - offsets[series.weekdays_ahead[0]]
-    seasonal, seasonal_error = _pulled(adjusted, base, series)
+    seasonal, seasonal_error = _pulled(adjusted, series.base - offsets[series.weekday], series)
     if seasonal_error >= error * 0.95:
         return plain
     middle = seasonal.middle + offsets[series.weekdays_ahead[-1]]
@@ -90,58 +103,66 @@ def _level(series: Series) -> Outlook:
 
 
 def _pulled(numbers: Sequence[float], base: float, series: Series) -> tuple[Outlook, float]:
-    """The outlook of what has a level, and the mean miss of the pulls that were chosen."""
-    count = len(numbers)
-    ahead = sum(series.ahead)
+    """The outlook of what has a level, and the mean miss of its past runs."""
+    trials = _trials(series)
     sums = list(accumulate(numbers, initial=0.0))
-    reach, lately = (28, 60) if series.weekdays else (4, 8)
-    warm, horizon, origins, stretches = _trials(series, ahead)
-    trend = min(reach, warm)
-    gaps = [
-        (
-            numbers[t + horizon] - numbers[t],
-            _mean(sums, t + 1, lately) - numbers[t],
-            horizon * _slope(numbers, t, trend),
-        )
-        for t in origins
+    lately, short, long = (60, 28, 90) if series.weekdays else (8, 4, 12)
+
+    def directions(t: int, value: float, ahead: float) -> tuple[float, float, float]:
+        """From a value after `t` spaces to its mean, and where its short and its long trend lead."""
+        back, far = min(short, t), min(long, t)
+        slopes = (value - numbers[t - back]) / back, (value - numbers[t - far]) / far
+        return _mean(sums, t + 1, lately) - value, ahead * slopes[0], ahead * slopes[1]
+
+    runs = [
+        (numbers[t + trials.horizon] - numbers[t], directions(t, numbers[t], trials.horizon)) for t in trials.origins
     ]
-    caution = _BOLDNESS / sqrt(stretches)
-    best, pulls = None, (0.0, 0.0)
-    for (a, b), boldness in _PULLS:
-        error = sum(abs(gap - a * mean - b * slope) for gap, mean, slope in gaps) / len(gaps)
-        if best is None or error * (1 + boldness * caution) < best:
-            best, pulls = error * (1 + boldness * caution), (a, b)
-    a, b = pulls
-    slope = (base - numbers[count - 1 - trend]) / trend * ahead
-    misses = [abs(gap - a * mean - b * slope) for gap, mean, slope in gaps]
-    middle = base + a * (_mean(sums, count, lately) - base) + b * slope
-    names = [name for name, pull in (("its mean", a), ("its trend", b)) if pull]
+    caution = _BOLDNESS / sqrt(trials.stretches)
+    errors = [
+        sum(
+            weight * abs(gap - a * mean - b * trend - c * drift)
+            for weight, (gap, (mean, trend, drift)) in zip(trials.weights, runs, strict=True)
+        )
+        * (1 + boldness * caution)
+        for (a, b, c), boldness in _PULLS
+    ]
+    least = min(errors)
+    votes = [exp(_SHARPNESS * (1 - error / least)) if least > 0 else 1.0 for error in errors]
+    pull = [sum(vote * pulls[i] for vote, (pulls, _) in zip(votes, _PULLS, strict=True)) / sum(votes) for i in range(3)]
+
+    def moved(ways: Sequence[float]) -> float:
+        return sum(part * way for part, way in zip(pull, ways, strict=True))
+
+    misses = [abs(gap - moved(ways)) for gap, ways in runs]
+    middle = base + moved(directions(len(numbers) - 1, base, trials.ahead))
+    names = [name for name, part in (("its mean", pull[0]), ("its trend", pull[1] + pull[2])) if part >= _WORTH_A_WORD]
     method = f"pulled to {' and '.join(names)}" if names else "its last value"
-    return Outlook(middle, _scaled(misses, ahead, horizon, stretches), stretches, method), sum(misses) / len(misses)
+    return Outlook(middle, trials.scaled(misses), trials.stretches, method), sum(misses) / len(misses)
 
 
-def _cumulative(series: Series) -> Outlook:
-    count = len(series.numbers)
-    ahead = sum(series.ahead)
-    _, horizon, origins, stretches = _trials(series, ahead)
-    reaches = (28, 90) if series.weekdays else (4, 13)
+def _total(series: Series) -> Outlook:
+    """The outlook of what accumulates, or of a mean as the total that it is a part of."""
+    trials = _trials(series)
+    totals, count = series.numbers, len(series.numbers)
+    reaches = [28, 90] if series.weekdays else [4, 13]
+    if series.window:
+        reaches.append(count)
 
-    def expected(t: int, weights: Sequence[float], coming: float) -> float:
+    def gained(t: int, weights: Sequence[float], coming: float) -> float:
         rates = []
         for reach in reaches:
             back = max(t - reach, 0)
             passed = weights[t] - weights[back]
-            rates.append((series.numbers[t] - series.numbers[back]) / passed if passed > 0 else 0.0)
+            rates.append((totals[t] - totals[back]) / passed if passed > 0 else 0.0)
         return coming * sum(rates) / len(rates)
 
     def misses(weights: Sequence[float]) -> list[float]:
-        totals = series.numbers
         return [
-            abs(totals[t + horizon] - totals[t] - expected(t, weights, weights[t + horizon] - weights[t]))
-            for t in origins
+            abs(totals[t + h] - totals[t] - gained(t, weights, weights[t + h] - weights[t])) for t in trials.origins
         ]
 
-    weights, coming, method = [float(t) for t in range(count)], ahead, "at its recent and long-run rate"
+    h = trials.horizon
+    weights, coming, method = [float(t) for t in range(count)], trials.ahead, "at its recent and long-run rate"
     found = misses(weights)
     factors = _weekday_factors(series)
     if factors is not None:
@@ -151,26 +172,47 @@ def _cumulative(series: Series) -> Outlook:
             parts = zip(series.ahead, series.weekdays_ahead, strict=True)
             weights, coming = by_day, sum(part * factors[day] for part, day in parts)
             found, method = seasonal, f"{method}, by weekday"
-    middle = series.base + expected(count - 1, weights, coming)
-    return Outlook(middle, _scaled(found, ahead, horizon, stretches), stretches, method)
+    middle = series.base + gained(count - 1, weights, coming)
+    days = series.window or 1.0
+    return Outlook(middle / days, [miss / days for miss in trials.scaled(found)], trials.stretches, method)
 
 
-def _trials(series: Series, ahead: float) -> tuple[int, int, list[int], float]:
-    """How much history each trial starts with, its horizon, where trials start, and how many do not overlap."""
-    count = len(series.numbers)
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """The past runs of a method: from which spaces on (newest first), how many spaces ahead, how much each counts, how
+    many do not overlap, and how many spaces ahead the forecast itself looks."""
+
+    origins: list[int]
+    horizon: int
+    weights: list[float]
+    stretches: float
+    widening: float
+    ahead: float
+
+    def scaled(self, misses: Sequence[float]) -> list[float]:
+        """What the runs missed by, sorted, each as often as it counts, as far as this says how wide to be."""
+        growth = (self.ahead / self.horizon) ** _GROWTH if self.ahead > self.horizon else 1.0
+        wide = growth * (1 + self.widening / sqrt(self.stretches))
+        found: list[float] = []
+        counted, share = 0.0, sum(self.weights) / len(misses)
+        for miss, weight in sorted(zip(misses, self.weights, strict=True)):
+            counted += weight
+            while (len(found) + 0.5) * share <= counted and len(found) < len(misses):
+                found.append(miss * wide)
+        return found
+
+
+def _trials(series: Series) -> _Trials:
+    count, ahead = len(series.numbers), sum(series.ahead)
     warm = max(min(28 if series.weekdays else 4, count // 3), 2)
     longest = max((count - warm) // 2, 1)
     horizon = max(min(ceil(ahead), longest), min(7, longest) if series.weekdays else 1)
-    origins = list(range(warm, count - horizon))
-    if series.phases:
-        # A mean over a window that begins anew is wild at first and calm at its end: like is compared with like.
-        phases, phase = series.phases, series.phases[-1]
-        whole = [t for t in origins if phases[t + horizon] == phases[t] + horizon]
-        alike = [t for t in whole if abs(phases[t] - phase) <= max(7, phase // 4)]
-        origins = next((some for some in (alike, whole) if len(some) >= 2 * _FEWEST_ORIGINS), origins)
-    stretches = max(len(origins) / horizon, 0.5)
-    step = max(len(origins) // _ORIGINS, 1)
-    return warm, horizon, origins[::-1][::step], stretches
+    every = range(count - horizon - 1, warm - 1, -1)
+    stretches = max(len(every) / horizon, 0.5)
+    origins = list(every[:: max(len(every) // _ORIGINS, 1)])
+    half_life, widening = (_HALF_LIFE_DAYS, _WIDENING_DAYS) if series.weekdays else (_HALF_LIFE_STEPS, _WIDENING_STEPS)
+    weights = [0.5 ** ((origins[0] - t) / half_life) for t in origins]
+    return _Trials(origins, horizon, weights, stretches, widening, ahead)
 
 
 def _mean(sums: Sequence[float], count: int, lately: int) -> float:
@@ -178,15 +220,6 @@ def _mean(sums: Sequence[float], count: int, lately: int) -> float:
     all the way back."""
     recent = min(lately, count)
     return (sums[count] / count + (sums[count] - sums[count - recent]) / recent) / 2
-
-
-def _slope(numbers: Sequence[float], t: int, reach: int) -> float:
-    return (numbers[t] - numbers[t - reach]) / reach
-
-
-def _scaled(misses: list[float], ahead: float, horizon: int, stretches: float) -> list[float]:
-    growth = (ahead / horizon) ** _GROWTH if ahead > horizon else 1.0
-    return sorted(miss * growth * (1 + _WIDENING / sqrt(stretches)) for miss in misses)
 
 
 def _weekday_offsets(numbers: Sequence[float], weekdays: Sequence[int]) -> list[float]:

@@ -13,6 +13,7 @@ COVERAGE = 0.8
 """How often the interval should hold the value."""
 # Wide enough for any number of the language, and for one that is heading beyond.
 _WIDE = Context(prec=100)
+_HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,31 +42,51 @@ class Outlook:
 
 def answer(outlook: Outlook, series: Series, known: History, shape: Shape, must: Bound | None) -> Forecast:
     """An outlook within what the metric can be, as exactly as it is worth."""
-    last = known[-1][1]
-    # A count that is still open never falls below what it has.
-    floors = [bound for bound in (shape.lowest, last if _only_grows(series, shape) else None) if bound is not None]
-    lowest, highest = max(floors, default=None), shape.highest
+    lowest, highest = _bounds(series, known, shape)
     reach = _quantile(outlook.misses, COVERAGE) if series.ahead else 0.0
     low, high = outlook.middle - reach, outlook.middle + reach
-    places = _places(known, high - low)
+    places, most = _places(known, high - low)
+    # On the values' own grid an interval holds what lies between its ends; what is coarser is rounded fairly.
+    inward = (ROUND_CEILING, ROUND_FLOOR) if places == most else (ROUND_HALF_EVEN, ROUND_HALF_EVEN)
 
     def bounded(number: float, rounding: str) -> Decimal:
         value = Decimal(number).quantize(Decimal(1).scaleb(-places), rounding, _WIDE)
         value = value if lowest is None else max(value, lowest)
         return value if highest is None else min(value, highest)
 
+    middle = bounded(outlook.middle, ROUND_HALF_EVEN)
     return Forecast(
-        value_at_end=bounded(outlook.middle, ROUND_HALF_EVEN),
-        low=bounded(low, ROUND_FLOOR),
-        high=bounded(high, ROUND_CEILING),
-        chance_of_target=None if must is None else _chance(outlook, series, must, lowest, highest),
+        value_at_end=middle,
+        low=min(bounded(low, inward[0]), middle),
+        high=max(bounded(high, inward[1]), middle),
+        chance_of_target=None if must is None else _chance(outlook, series, must, *_certain(series, known, shape)),
         days=series.days,
         method=outlook.method if series.ahead else "its last value: no step is left",
     )
 
 
-def _only_grows(series: Series, shape: Shape) -> bool:
-    return shape.is_cumulative and shape.never_falls and series.base > 0
+def _certain(series: Series, known: History, shape: Shape) -> tuple[Decimal | None, Decimal | None]:
+    """What the value can not leave. A count that is still open never falls below what it has."""
+    is_open = shape.is_cumulative and shape.never_falls and series.base > 0
+    floors = [bound for bound in (shape.lowest, known[-1][1] if is_open else None) if bound is not None]
+    return max(floors, default=None), shape.highest
+
+
+def _bounds(series: Series, known: History, shape: Shape) -> tuple[Decimal | None, Decimal | None]:
+    """What the value can not leave, or never has: it only ever grew or shrank, was never negative, or is a percent that
+    was never above 100. No forecast is shown beyond, and yet nothing there is called impossible."""
+    lowest, highest = _certain(series, known, shape)
+    last, values = known[-1][1], [value for _, value in known]
+    goes_on = series.window is None and (not shape.is_cumulative or series.base > 0)
+    if goes_on and series.way > 0:
+        lowest = last
+    if goes_on and series.way < 0:
+        highest = last
+    if lowest is None and min(values) >= 0:
+        lowest = Decimal(0)
+    if highest is None and shape.is_percent and max(values) <= _HUNDRED:
+        highest = _HUNDRED
+    return lowest, highest
 
 
 def _chance(outlook: Outlook, series: Series, must: Bound, lowest: Decimal | None, highest: Decimal | None) -> Decimal:
@@ -107,15 +128,16 @@ def _above(
 
 
 def _quantile(ordered: Sequence[float], part: float) -> float:
-    position = (len(ordered) - 1) * part
+    # One more than was seen is to come (split conformal prediction).
+    position = min((len(ordered) + 1) * part - 1, len(ordered) - 1)
     below = floor(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
-def _places(known: History, width: float) -> int:
+def _places(known: History, width: float) -> tuple[int, int]:
     """The decimals worth showing: two digits of the interval's width, and never more than the values have."""
     exponents = [value.as_tuple().exponent for _, value in known[-30:]]
     most = max((-exponent for exponent in exponents if isinstance(exponent, int)), default=0)
     worth = 1 - floor(log10(width)) if width > 0 else most
-    return max(min(most, worth), 0)
+    return max(min(most, worth), 0), most

@@ -7,7 +7,7 @@ the future with.
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
 from typing import Literal, TypeAlias
@@ -28,7 +28,11 @@ MOST_DAYS_OF_STEPS = 3650
 FARTHEST = 4
 """How many times the length of its history a forecast may reach ahead."""
 
+# So many moves in one direction are no chance.
+_MOVES_ONE_WAY = 8
 _UTC = ZoneInfo("UTC")
+# At midnight the newest value is that of the day before.
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +40,9 @@ class Shape:
     """What is known of a metric's numbers before looking at them.
 
     `is_cumulative`: a count or sum that accumulates over its window; with `never_falls` its increments are not
-    negative. `resets` are the moments at which the window begins anew, past and to come. `lowest` and `highest` bound
-    the values (0 and 100 for a percent). `steps` are the local edges at which alone the value moves. Days are those of
-    `zone`.
+    negative. `resets` are the moments at which the window begins anew, past and to come; what has them and is not
+    cumulative is a mean over its window so far. `lowest` and `highest` bound the values (0 and 100 for a share), which
+    another `is_percent` may leave. `steps` are the local edges at which alone the value moves. Days are of `zone`.
     """
 
     is_cumulative: bool = False
@@ -46,6 +50,7 @@ class Shape:
     resets: tuple[datetime, ...] = ()
     lowest: Decimal | None = None
     highest: Decimal | None = None
+    is_percent: bool = False
     steps: Pace | None = None
     zone: ZoneInfo = _UTC
 
@@ -62,9 +67,11 @@ class NotEnough:
 class Series:
     """Numbers at even spacing up to the last whole space before now.
 
-    `base` is the value now (0 where the window begins anew before the end), `ahead` the spaces from there to the end,
-    the first and last of them in part. `weekdays` and `weekdays_ahead` are those of the spaces, empty for steps.
-    `phases` counts the spaces since the window last began, empty without resets. `days` of history were used.
+    `base` is the number now (0 where the window begins anew before the end), `ahead` the spaces from there to the end,
+    the first and last of them in part. `weekdays` and `weekdays_ahead` are those of the spaces, empty for steps;
+    `weekday` is that of `base`.
+    A mean over a window is taken as a total, a day bringing the mean of that day: `window` is what the total at the end
+    is divided by, None for all else. `way`: 1 where every move was up, -1 where down, else 0. `days` of history count.
     """
 
     numbers: list[float]
@@ -72,7 +79,9 @@ class Series:
     ahead: list[float]
     weekdays: list[int]
     weekdays_ahead: list[int]
-    phases: list[int]
+    weekday: int
+    window: float | None
+    way: int
     days: int
 
 
@@ -86,18 +95,20 @@ def shape_of(
     fiscal_year_start: int = 1,
     steps: Pace | None = None,
 ) -> Shape:
-    """The shape of a metric, its window's resets from `first` to `end`; ValueError where it needs a cycle and has
-    none. `cycle` is that of the key result, whose predecessors are taken to be as long."""
+    """The shape of a metric, its window's resets from the last before `first` to `end`; ValueError where it needs a
+    cycle and has none. `cycle` is that of the key result, whose predecessors are taken to be as long."""
     accumulates = isinstance(spec.window, ToDate) or spec.window == "cycle"
     adds = spec.form == "records" and (spec.aggregate in ("count", "sum", None) or not isinstance(spec.aggregate, str))
+    is_mean = spec.aggregate not in ("min", "max", "last")
     is_share = spec.unit == "percent" and spec.form in ("ratio", "state_share", "milestones")
     is_count = adds and spec.aggregate != "sum"
     return Shape(
         is_cumulative=accumulates and adds,
         never_falls=is_count,
-        resets=_resets(spec, zone, first, end, cycle, fiscal_year_start) if accumulates else (),
+        resets=_resets(spec, zone, first, end, cycle, fiscal_year_start) if accumulates and (adds or is_mean) else (),
         lowest=Decimal(0) if is_share or is_count or spec.form == "duration" else None,
         highest=Decimal(100) if is_share else None,
+        is_percent=spec.unit == "percent",
         steps=steps,
         zone=zone,
     )
@@ -113,9 +124,11 @@ def _resets(
         at, length = cycle.start, cycle.end - cycle.start
         while at > first:
             found.append(at)
-            at -= length
-        return tuple(reversed(found))
+            at = start_of_day(local_day(at - length + DAY / 2, zone), zone)
+        return tuple(reversed([*found, at]))
     at = first
+    if (opened := resolve(spec.window, at=at, zone=zone, fiscal_year_start=fiscal_year_start).start) is not None:
+        found.append(opened)
     while (edge := resolve(spec.window, at=at, zone=zone, fiscal_year_start=fiscal_year_start).end) and edge <= end:
         found.append(edge)
         at = edge
@@ -141,22 +154,36 @@ def evenly_spaced(known: History, *, now: datetime, end: datetime, shape: Shape)
     ahead, weekdays_ahead = _ahead(coming[-1] if coming else now, end, shape)
     if sum(ahead) > FARTHEST * len(edges):
         return NotEnough(f"{len(edges)} {unit} of history are too few to look {sum(ahead):.0f} ahead", "too_far")
-    base = float(known[-1][1])
+    base, window, start = float(known[-1][1]), None, now
     numbers = [float(known[max(bisect_left(moments, edge) - 1, 0)][1]) for edge in edges]
+    past = resets[: bisect_right(resets, now)]
+    is_fresh = bool(coming) or bool(past and moments[-1] < past[-1])
     if shape.is_cumulative:
-        past = resets[: bisect_right(resets, now)]
         numbers = _accumulated(numbers, edges, past, moments, never_falls=shape.never_falls)
-        if coming or (past and moments[-1] < past[-1]):
-            base = 0.0
+        base = 0.0 if is_fresh else base
+    elif past and shape.steps is None:
+        numbers = _totals_of_means(numbers, edges, past)
+        opened = (coming or past)[-1]
+        base, start = (0.0, opened) if is_fresh else (base * ((now - past[-1]) / DAY), now)
+        window = (end - opened) / DAY
+    ahead, weekdays_ahead = _ahead(coming[-1] if coming else start, end, shape)
     return Series(
         numbers=numbers,
         base=base,
         ahead=ahead,
         weekdays=[local_day(edge - DAY / 2, shape.zone).weekday() for edge in edges] if shape.steps is None else [],
         weekdays_ahead=weekdays_ahead,
-        phases=_phases(edges, resets) if resets and not shape.is_cumulative else [],
+        weekday=local_day(now - _MOMENT, shape.zone).weekday(),
+        window=window,
+        way=_way(numbers if resets else [*numbers, base]),
         days=min(days, most),
     )
+
+
+def _way(numbers: Sequence[float]) -> int:
+    """1 where numbers only ever grew, -1 where they only ever shrank, else 0."""
+    moves = [1 if after > before else -1 for before, after in pairwise(numbers) if after != before]
+    return moves[0] if len(moves) >= _MOVES_ONE_WAY and len(set(moves)) == 1 else 0
 
 
 def _edges(first: datetime, now: datetime, shape: Shape) -> list[datetime]:
@@ -221,12 +248,18 @@ def _accumulated(
     return totals
 
 
-def _phases(edges: Sequence[datetime], resets: Sequence[datetime]) -> list[int]:
-    phases, since = [], 0
-    for index, edge in enumerate(edges):
+def _totals_of_means(numbers: Sequence[float], edges: Sequence[datetime], resets: Sequence[datetime]) -> list[float]:
+    """Means over a window so far as a running total over all windows: a mean times the days that it is taken over.
+
+    How many records a day has is not known; over a few weeks that evens out.
+    """
+    total, totals, before, opened = 0.0, [], 0.0, None
+    for number, edge in zip(numbers, edges, strict=True):
         # An edge that is itself a reset still holds the value of the window before.
-        if index and bisect_left(resets, edge) != bisect_left(resets, edges[index - 1]):
-            since = 0
-        since += 1
-        phases.append(since)
-    return phases
+        reset = bisect_left(resets, edge) - 1
+        began = resets[reset] if reset >= 0 else edges[0] - DAY
+        summed = number * max((edge - began) / DAY, 0.0)
+        total += summed if began != opened else summed - before
+        totals.append(total)
+        before, opened = summed, began
+    return totals

@@ -51,11 +51,70 @@ def test_a_value_that_wobbles_stays_where_it_wobbles() -> None:
 
 
 def test_a_steady_trend_goes_on() -> None:
-    found = foretold(daily(lambda day: 100 - day + 0.1 * (day % 3)))
-    assert 60 - 100 < found.value_at_end < 11
-    assert found.method == "pulled to its trend"
-    up = foretold(daily(lambda day: day + 0.1 * (day % 3)))
-    assert up.value_at_end > 115
+    wobble = noise(2, 0.5)
+    found = foretold(daily(lambda day: 200 - day + wobble(day)))
+    # One a day for the 39.6 days to come, from 111.
+    assert 65 < found.value_at_end < 80
+    assert found.method.endswith("its trend")
+    assert foretold(daily(lambda day: 100 + day + wobble(day))).value_at_end > 220
+
+
+def test_what_only_ever_went_one_way_is_not_foretold_to_turn() -> None:
+    up = daily(lambda day: 3 * (day // 4) + (0.5 if day > 70 else 0))
+    found = foretold(up)
+    assert found.low >= up[-1][1]
+    assert found.method == "at its recent and long-run rate"
+    down = daily(lambda day: 100 - day + 0.1 * (day % 3))
+    found = foretold(down)
+    assert found.high <= down[-1][1]
+    # Forty more would be below nothing, where it never was.
+    assert (found.low, found.value_at_end) == (0, 0)
+
+
+def test_a_percent_that_was_never_above_a_hundred_is_not_foretold_there() -> None:
+    wobble = noise(4, 6)
+    history = daily(lambda day: min(100, 70 + day / 3 + wobble(day)))
+    assert foretold(history, Shape(is_percent=True, zone=BERLIN), parse_bound(">= 110")).high <= 100
+    beyond = [*history[:-1], (history[-1][0], D(104))]
+    assert foretold(beyond, Shape(is_percent=True, zone=BERLIN)).high > 100
+
+
+def test_a_mean_to_date_is_what_is_known_and_what_is_to_come() -> None:
+    # 4 in the quarters before, 10 for the 52 days of this one: 40 days at a rate between are to come.
+    october = datetime(2026, 9, 30, 22, tzinfo=UTC)
+    wobble = noise(6, 0.3)
+    history = [
+        (at, D(10 if at >= october else 4) + D(str(round(wobble(0), 2)))) for at, _ in daily(lambda day: day, days=300)
+    ]
+    resets = tuple(datetime(2026, month, 1, tzinfo=BERLIN) for month in (1, 4, 7, 10))
+    found = foretold(history, Shape(resets=resets, zone=BERLIN))
+    known, to_come = D(52) / 92, D(40) / 92
+    assert known * 10 + to_come * 5 < found.value_at_end < 10
+    assert found.high - found.low < 6
+
+
+def test_on_the_grid_of_whole_numbers_an_interval_reaches_no_further_than_it_says() -> None:
+    numbers = random.Random(11)
+    history = daily(lambda _: numbers.choice([0, 0, 1, 1, 2, 3]), days=200, places=0)
+    whole = foretold(history)
+    fine = foretold([(at, value + D("0.000")) for at, value in history])
+    assert fine.low <= whole.low <= whole.high <= fine.high
+
+
+def test_weekdays_are_those_of_the_zone_and_of_the_last_day_that_is_known() -> None:
+    # At local midnight the newest value is yesterday's: a quiet Sunday says nothing of the Monday that begins.
+    zone = ZoneInfo("Pacific/Auckland")
+    midnight = datetime(2026, 11, 23, tzinfo=zone)
+    wobble = noise(8, 0.5)
+    days = [midnight - timedelta(days=84 - day) for day in range(84)]
+    history = [
+        (day + timedelta(hours=23), D(str(round((5 if day.weekday() > 4 else 40) + wobble(0), 1)))) for day in days
+    ]
+    for weekday, level in ((0, 40), (4, 40), (6, 5)):
+        end = midnight + timedelta(days=15 + weekday)
+        found = forecast(history, now=midnight, end=end, shape=Shape(zone=zone))
+        assert isinstance(found, Forecast)
+        assert abs(found.value_at_end - level) < 4, weekday
 
 
 def test_a_count_goes_on_at_its_rate_and_never_falls() -> None:

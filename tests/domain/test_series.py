@@ -82,10 +82,28 @@ def test_steps_are_the_spaces_of_a_metric_that_moves_only_there() -> None:
     assert soon.ahead == []
 
 
-def test_phases_count_from_the_last_reset() -> None:
-    values = daily("2026-10-10", *(str(n) for n in range(26)))
-    series = spaced(values, Shape(resets=(at("2026-11-01"),), zone=BERLIN))
-    assert series.phases[-5:] == [22, 1, 2, 3, 4]
+def test_a_mean_over_a_window_is_a_total_over_its_days() -> None:
+    values = daily("2026-10-10", *["3"] * 20, "6", "6", "5", "4", "4")  # the 1st of November, a Sunday, brought 5
+    series = spaced(values, Shape(resets=(at("2026-10-01"), at("2026-11-01"), at("2026-11-10")), zone=BERLIN))
+    moves = [after - before for before, after in zip(series.numbers, series.numbers[1:], strict=False)]
+    # A day that leaves the mean at 3 brought 3; one that moves it brought the rest. A new window starts from nothing.
+    assert moves == pytest.approx([*[3] * 19, 6 * 30.04 - 3 * 29.04, 6, 5, 3, 4, 4], abs=0.2)
+    assert series.base == pytest.approx(4 * 4.5)
+    assert series.window == pytest.approx(9)
+    fresh = spaced(values, Shape(resets=(at("2026-11-05"),), zone=BERLIN))
+    # Nothing has come since the window began: all of it is ahead.
+    assert (fresh.base, sum(fresh.ahead), fresh.window) == (0, 5, pytest.approx(5))
+
+
+def test_numbers_that_only_go_one_way_are_told_from_others() -> None:
+    assert spaced(daily("2026-10-10", *(str(n) for n in range(27))), Shape(zone=BERLIN)).way == 1
+    assert spaced(daily("2026-10-10", *(str(-n) for n in range(27))), Shape(zone=BERLIN)).way == -1
+    assert spaced(daily("2026-10-10", *(str(n) for n in range(26)), "24"), Shape(zone=BERLIN)).way == 0
+
+
+@pytest.mark.parametrize(("now", "weekday"), [("2026-11-05T00:00", 2), ("2026-11-05T12:00", 3)])
+def test_at_midnight_the_newest_value_is_that_of_the_day_before(now: str, weekday: int) -> None:
+    assert spaced(daily("2026-10-10", *(str(n % 7) for n in range(26))), Shape(zone=BERLIN), now).weekday == weekday
 
 
 @pytest.mark.parametrize(
@@ -116,13 +134,14 @@ SHARE = {"state_share": {"dataset": "erp", "good": ["up"]}, "unit": "percent"}
 @pytest.mark.parametrize(
     ("spec", "window", "expected"),
     [
-        (COUNT, {"to_date": "quarter"}, (True, True, D(0), None, 2)),
-        (SUM, {"to_date": "month"}, (True, False, None, None, 4)),
+        (COUNT, {"to_date": "quarter"}, (True, True, D(0), None, 3)),
+        (SUM, {"to_date": "month"}, (True, False, None, None, 5)),
         (COUNT, {"trailing": "28d"}, (False, True, D(0), None, 0)),
-        (DAYS, {"to_date": "quarter"}, (False, False, D(0), None, 2)),
+        (DAYS, {"to_date": "quarter"}, (False, False, D(0), None, 3)),
         (SHARE, {"trailing": "28d"}, (False, False, D(0), D(100), 0)),
-        (COUNT, "cycle", (True, True, D(0), None, 1)),
-        (SUM, {"to_date": "cycle"}, (True, False, None, None, 1)),
+        (COUNT, "cycle", (True, True, D(0), None, 2)),
+        (SUM, {"to_date": "cycle"}, (True, False, None, None, 2)),
+        ({**DAYS, "aggregate": "max"}, {"to_date": "quarter"}, (False, False, D(0), None, 0)),
     ],
 )
 def test_the_shape_follows_from_the_metric(

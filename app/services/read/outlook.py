@@ -1,6 +1,7 @@
 """What is shown beside a judgement: where the value is heading, since when a guardrail is broken, the last check-in.
 
-Each is one query for a whole page, whatever its length. Forecasts are kept until a value comes or the hour ends.
+Each is one query for a whole page, whatever its length (one more for metrics with steps). Forecasts are kept until a
+value comes or the hour ends.
 """
 
 import asyncio
@@ -24,15 +25,15 @@ from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import CheckIn
 
-#: How far back a forecast looks.
-REACH = timedelta(days=400)
+#: How far back a forecast looks, and where a metric moves at steps alone.
+REACH, REACH_OF_STEPS = timedelta(days=400), timedelta(days=3650)
 
 Known = dict[tuple[int, int, str], tuple[datetime, Forecast | NotEnough]]
 #: By database: (key result, sample, terms) → the hour it was made in, and what.
 _forecasts: WeakKeyDictionary[object, Known] = WeakKeyDictionary()
 _MOST_KEPT = 10_000
-#: A forecast takes up to a millisecond: so many are made without a pause.
-_AT_ONCE = 10
+#: A forecast takes up to two milliseconds: so many are made without a pause.
+_AT_ONCE = 6
 
 History = Sequence[tuple[datetime, Decimal]]
 
@@ -135,9 +136,7 @@ async def forecasts_of(
     if not missing:
         return found
     kinds = await _kinds(session, missing)
-    histories = await samples.values_of(
-        session, {_series(item) for item in missing}, since=now - REACH, until=now, known_at=known_at, daily=True
-    )
+    histories = await _histories(session, missing, now, known_at)
     if len(kept) > _MOST_KEPT:
         kept.clear()
     for number, item in enumerate(missing):
@@ -147,6 +146,18 @@ async def forecasts_of(
             kept[_key(item)] = (_hour(now), ahead)
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)  # others are served meanwhile
+    return found
+
+
+async def _histories(
+    session: Session, judged: Sequence[Judged], now: datetime, known_at: datetime | None
+) -> dict[tuple[int, str], Sequence[tuple[datetime, Decimal]]]:
+    found: dict[tuple[int, str], Sequence[tuple[datetime, Decimal]]] = {}
+    by_steps = {_series(item) for item in judged if item.spec.steps is not None}
+    daily = {_series(item) for item in judged} - by_steps
+    for some, reach in ((daily, REACH), (by_steps, REACH_OF_STEPS)):
+        if some:
+            found |= await samples.values_of(session, some, since=now - reach, until=now, known_at=known_at, daily=True)
     return found
 
 
