@@ -9,7 +9,7 @@ from app.services.answers import PastPeriod, answered, tool_answer
 from app.services.definitions import definition_of, split_reference, team_cycle
 from app.services.evaluate import Computed, compute
 from app.services.input_graph import input_graph, needs_cycle
-from app.store import deliveries, organisation, samples
+from app.store import deliveries, evidence, organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import KeyResult, Team
@@ -62,7 +62,7 @@ async def _freeze_measured(
     if now < cycle.end:
         return False
     item = (await organisation.revised_metrics(session, [key_result.metric_id])).get(key_result.metric_id)
-    if item is None or not await _is_whole(session, item):
+    if item is None or not await _is_whole(session, item) or not await _is_told_of(session, item, cycle.end):
         return False
     as_of = cycle.end - _JUST_BEFORE
     asked = period if await needs_cycle(session, item) else ""
@@ -123,6 +123,19 @@ async def _is_whole(session: Session, item: RevisedMetric) -> bool:
     return True
 
 
+async def _is_told_of(session: Session, item: RevisedMetric, end: datetime) -> bool:
+    """Whether webhooks have told of anything from before the period's end. Where they have not, a count of it is 0
+    only because nobody has said what happened: it waits for those who send their past after their present."""
+    for read in (await input_graph(session, [item])).items.values():
+        if definition_of(read.revision).spec.form not in ("records", "ratio"):
+            continue  # the others are unknown until something is known
+        sources = (await organisation.metric_sources(session, [read.revision.id])).get(read.revision.id, [])
+        is_pushed = any(source.dataset is not None and source.dataset.shape == "events" for source in sources)
+        if is_pushed and not await evidence.is_told_of(session, read.revision.id, end):
+            return False
+    return True
+
+
 async def _has_come(session: Session, item: RevisedMetric) -> bool:
     if item.metric.building_revision_id is not None:
         return False
@@ -150,7 +163,7 @@ async def _keep(
 ) -> bool:
     if computed.value is None:
         return False
-    evidence: dict[str, Any] = {
+    kept: dict[str, Any] = {
         "metric": f"{item.team.name}/{item.metric.name}",
         "revision": item.revision.number,
         "window": {
@@ -166,7 +179,7 @@ async def _keep(
         "guardrail": guardrail,
         "rule": rule,
         "value": computed.value,
-        "evidence": evidence,
+        "evidence": kept,
         "frozen_at": now,
     }
     await samples.freeze_baseline(session, row)

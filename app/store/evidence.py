@@ -12,7 +12,7 @@ from sqlmodel import col
 from app.store.backfills import RECONSTRUCTED
 from app.store.facts import Window, _included, _known
 from app.store.samples import RESTATED
-from app.store.tables import Dataset, Delivery, Event, Fact, MetricRevision, Record, Run, Sample
+from app.store.tables import Dataset, Delivery, Event, Fact, MetricPart, MetricRevision, Record, Run, Sample
 
 _table: Table = Fact.__table__  # type: ignore[attr-defined]
 
@@ -163,3 +163,18 @@ async def events_then(
     if known_at is not None:
         query = query.where(col(Event.recorded_at) <= known_at)
     return list(await session.scalars(query.order_by(col(Event.id)).limit(limit)))
+
+
+async def is_told_of(session: AsyncSession, revision_id: int, moment: datetime) -> bool:
+    """Whether any fact of a revision, counted or left out, lies before a moment: one look into the index of moments."""
+    parts = select(col(MetricPart.part)).where(col(MetricPart.revision_id) == revision_id)
+    for part in await session.scalars(parts):
+        earlier = select(col(Fact.id)).where(
+            col(Fact.revision_id) == revision_id,
+            col(Fact.part) == part,
+            col(Fact.at).is_not(None),
+            col(Fact.at) < moment,
+        )
+        if (await session.scalars(earlier.limit(1))).first() is not None:
+            return True
+    return False

@@ -254,6 +254,17 @@ async def test_a_baseline_over_pushed_data_waits_for_all_that_is_in_line(story: 
     assert (await story.key_result("spending")).baseline == 50
 
 
+async def test_a_baseline_over_pushed_data_waits_for_those_who_send_their_past_last(story: Story) -> None:
+    await story.apply(FILE.replace("baseline: 1000, target: 100", "baseline: {measure: 2026-Q3}, target: 100"))
+    await story.send(ORDERS)
+    await story.work()
+    # Nobody has said what happened in the third quarter: that is not nothing.
+    assert (await story.key_result("spending")).baseline is None
+    await story.send([order("P", "approved", 1, 10) | {"at": "2026-08-01T08:00:00Z"}])
+    await story.work()
+    assert (await story.key_result("spending")).baseline == 10
+
+
 async def test_a_baseline_waits_for_the_rule_that_it_was_written_with(story: Story) -> None:
     await story.apply(FILE)
     await story.send([order("P", "approved", 1, 10) | {"at": "2026-08-01T08:00:00Z"}, order("Q", "returned", 1, 5)])

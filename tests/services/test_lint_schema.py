@@ -15,7 +15,7 @@ from app.services.team_file import team_file_schema
 from app.services.team_file.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted([*(ROOT / "examples").glob("*.yaml"), *(ROOT / "app" / "templates").glob("*.yaml")])
 TEAMS = [path for path in EXAMPLES if "\nteam:" in path.read_text(encoding="utf-8")]
 SCHEMA = team_file_schema()
 OPEN: dict[str, type[BaseModel]] = {"DatasetSpec": DatasetSpec, "QuerySource": QuerySource}
