@@ -39,11 +39,23 @@ def guardrail_standing(guardrail: Guardrail) -> GuardrailStanding:
     elif verdict is None:
         reason = "the baseline is not known yet"
     elif not verdict:
-        suffix = f" ({guardrail.baseline:f})" if parse_bound(guardrail.must).is_relative else ""
-        reason = f"{guardrail.value:f} is not {guardrail.must}{suffix}"
+        baseline = guardrail.baseline if parse_bound(guardrail.must).is_relative else None
+        suffix = "" if baseline is None else f" ({_said(baseline)})"
+        value = _said(guardrail.value)
+        if holds(guardrail.must, Decimal(value), guardrail.baseline):
+            value = f"{guardrail.value:f}"  # rounded, it would seem to hold
+        reason = f"{value} is not {guardrail.must}{suffix}"
     return GuardrailStanding(
         metric=guardrail.metric, must=guardrail.must, value=guardrail.value, holds=verdict, reason=reason
     )
+
+
+def _said(value: Decimal) -> str:
+    """A value for a sentence, at four decimals at most; every digit is beside it."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= -4:
+        return f"{value:f}"
+    return f"{round(value, 4):f}".rstrip("0").rstrip(".")
 
 
 def breached(standings: Iterable[GuardrailStanding]) -> tuple[GuardrailStanding, ...]:

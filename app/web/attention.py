@@ -32,7 +32,14 @@ def needs(views: Sequence[KeyResultView]) -> list[Need]:
             source = view.source.connection if word in _SILENT else None
             grouped.setdefault((word, source or view.id), []).append(view)
     found = [_need(group) for group in grouped.values()]
-    return sorted(found, key=lambda need: _ORDER.index(need.view.headline.word))
+    return sorted(found, key=lambda need: (_ORDER.index(need.view.headline.word), _ahead(need.view)))
+
+
+def _ahead(view: KeyResultView) -> float:
+    """How far a key result is ahead of what is expected of it (negative: behind)."""
+    if view.progress is None or view.expected_progress is None:
+        return 0.0
+    return view.progress - view.expected_progress
 
 
 def _need(group: Sequence[KeyResultView]) -> Need:

@@ -22,6 +22,9 @@ VALUES = ["40", "39", None, "30", "35", "41", "39.9"]
     [
         (">= 40", "40", None, True, None),
         (">= 40", "39.9", None, False, "39.9 is not >= 40"),
+        ("<= 8", "12.96296296296296296296296296", None, False, "12.963 is not <= 8"),
+        ("<= 8", "8.00000000000000000000000001", None, False, "8.00000000000000000000000001 is not <= 8"),
+        (">= 97% of baseline", "2", "14.33333333333333", False, "2 is not >= 97% of baseline (14.3333)"),
         (">= 97% of baseline", "212", "215", True, None),
         (">= 97% of baseline", "208", "215", False, "208 is not >= 97% of baseline (215)"),
         (">= 97% of baseline", "212", None, None, "the baseline is not known yet"),

@@ -63,6 +63,11 @@ def test_the_worst_comes_first_and_what_is_well_does_not_come() -> None:
     ]
 
 
+def test_of_those_in_the_same_danger_the_farthest_behind_comes_first() -> None:
+    found = needs([key_result(f"at_{share}", "at_risk", progress=share / 100) for share in (40, 10, 25)])
+    assert [need.view.title for need in found] == ["at_10", "at_25", "at_40"]
+
+
 def test_what_one_source_keeps_silent_is_one_need() -> None:
     found = needs([key_result(f"k{number}", "error") for number in range(5)] + [key_result("other", "at_risk")])
     assert [(need.others, need.href) for need in found] == [
