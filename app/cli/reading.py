@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Group
@@ -56,6 +57,8 @@ def status(
             _watch(service, team, every)
             return
         found = list(service.items("/v1/key-results", team=team))
+        if team is not None and not found:
+            service.get(f"/v1/teams/{quote(team, safe='')}")  # there is none of that name: say so
         if as_json:
             say_json(found)
         else:

@@ -58,6 +58,19 @@ def test_status_asks_for_one_team(krsync: Krsync, serving: Serving) -> None:
     assert asked[0].params["team"] == "operations"
 
 
+def test_a_team_that_is_not_there_is_no_empty_table(krsync: Krsync, serving: Serving) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/teams/nobody":
+            return httpx.Response(404, json={"title": "Not found", "status": 404})
+        return httpx.Response(200, json={"items": [], "next": None})
+
+    serving(answer)
+    outcome = krsync("status", "nobody")
+    assert outcome.code == 2
+    assert "Not found" in outcome.err
+    assert "krsync status" in outcome.err
+
+
 def test_status_as_json_is_what_the_service_said(krsync: Krsync, serving: Serving) -> None:
     serving(listing(KEY_RESULT))
     assert json.loads(krsync("status", "--json").out) == [KEY_RESULT]
