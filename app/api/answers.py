@@ -2,19 +2,18 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from app.errors import InvalidInput
+from app.services.read import stable
 
 ViewT = TypeVar("ViewT")
 
 JSON = "application/json"
-#: What moves with the clock alone, and not with what is known: left out of the (weak) entity tag.
-_AGE = re.compile(rb'"age_seconds":\d+')
-_EXPECTED = re.compile(rb'("expected_progress":-?\d+\.\d{3})\d*')
 _IF_MATCH = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})(?:-[0-9a-f]+)?"')
 _NO_STORE = {"Cache-Control": "private, no-cache"}
 
@@ -37,13 +36,17 @@ def answer(request: Request, view: BaseModel, *, version: int | None = None) -> 
 
 def answer_bytes(request: Request, body: bytes, *, version: int | None = None, media_type: str = JSON) -> Response:
     """A body with an entity tag, or 304 where the caller has it already."""
-    stable = _EXPECTED.sub(rb"\1", _AGE.sub(b"", body))
-    digest = hashlib.sha256(stable).hexdigest()[:32]
-    tag = f'"{digest}"' if version is None else f'"{version}-{digest}"'
-    headers = {"ETag": f"W/{tag}", **_NO_STORE}
-    if is_known(request.headers.getlist("if-none-match"), tag):
+    digest = hashlib.sha256(stable(body)).hexdigest()[:32]
+    tag = digest if version is None else f"{version}-{digest}"
+    return answer_ready(request, tag, lambda: body, media_type=media_type)
+
+
+def answer_ready(request: Request, tag: str, body: Callable[[], bytes], *, media_type: str = JSON) -> Response:
+    """A body with the entity tag that it is known to have, or 304, without the body, where the caller has it."""
+    headers = {"ETag": f'W/"{tag}"', **_NO_STORE}
+    if is_known(request.headers.getlist("if-none-match"), f'"{tag}"'):
         return Response(status_code=304, headers=headers)
-    return Response(body, media_type=media_type, headers=headers)
+    return Response(body(), media_type=media_type, headers=headers)
 
 
 def result(view: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -48,6 +48,7 @@ from app.services.apply import InvalidTeamFile
 from app.services.hook_directory import HookDirectory
 from app.services.ingest import DeliveryWriter
 from app.services.live import LiveHub
+from app.services.read import Shelf
 from app.services.refusals import Refusals
 from app.services.team_file import pointer
 from app.store.data_version import data_version
@@ -97,6 +98,7 @@ class Api:
                 following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
                 version = data_version(context.services.database)
                 self.reads.clock, self.reads.version = context.services.clock, version
+                app.state.shelf = Shelf(context.services, version)
                 refusals = Refusals(context.services.database, context.services.clock)
                 self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer, refusals)
                 try:

@@ -8,6 +8,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from app.store.database import Database
+from app.store.touch_triggers import install
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 7_301_977  # an arbitrary advisory lock key: two migrating processes must not interleave
@@ -15,7 +16,12 @@ _LOCK = 7_301_977  # an arbitrary advisory lock key: two migrating processes mus
 
 def upgrade(url: str) -> None:
     """Migrate the database at `url` (async driver URL) to the newest revision. Blocking; safe to run twice at once."""
-    asyncio.run(_with_connection(url, lambda config: command.upgrade(config, "head")))
+
+    def action(config: Config) -> None:
+        command.upgrade(config, "head")
+        install(config.attributes["connection"])
+
+    asyncio.run(_with_connection(url, action))
 
 
 def check(url: str) -> None:

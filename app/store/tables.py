@@ -780,6 +780,21 @@ class Outbox(SQLModel, table=True):
     error: str | None = _text(null=True)
 
 
+# --- what changed ----------------------------------------------------------------------------------------------------
+
+
+class Touch(SQLModel, table=True):
+    """A word of a write to what judgements are made of, left by a trigger (`app.store.touch_triggers`): the kind of
+    what was touched, and which. `at` in seconds since 1970; `writer` is PostgreSQL's id of the transaction."""
+
+    __tablename__ = "touch"
+    id: int = _id()
+    kind: str = _text()
+    ref: str = _text()
+    at: int = Field(sa_column=Column(BigId, nullable=False))
+    writer: int | None = Field(default=None, sa_column=Column(BigId, nullable=True, index=True))
+
+
 # --- who did what ----------------------------------------------------------------------------------------------------
 
 

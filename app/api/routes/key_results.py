@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app.api.access import Hidden, Reader, Writer, narrowed
-from app.api.answers import IF_MATCH, Items, answer, answer_bytes, if_match, result
+from app.api.answers import IF_MATCH, Items, answer, answer_bytes, answer_ready, if_match, result
 from app.api.body import JsonBody, NoBody
 from app.api.context import Context
 from app.api.examples import EXPLANATION, KEY_RESULT, PLAN, SAMPLE, page
@@ -41,6 +41,8 @@ from app.services.explain import explain
 from app.services.paging import decode_cursor, decode_id, encode_cursor
 from app.services.read import (
     KeyResultQuery,
+    Page,
+    Shelf,
     get_key_result,
     key_result_history,
     key_result_restatements,
@@ -143,15 +145,29 @@ async def get_list(
         wanted = replace(wanted, after=(str(place[0]), str(place[1]), str(place[2])))
     now = context.clock()
     refuse_future(query.as_of, now)
+    if query.format == "json" and query.cycle is None and query.as_of is None and query.known_at is None:
+        shelf: Shelf = request.app.state.shelf
+        await shelf.refresh()
+        return answer_page(request, shelf.page(wanted))
     async with context.services.database.reading() as session:
         items, following = await list_key_results(session, wanted, now=now)
-    cursor = None if following is None else encode_cursor("key_results", *following)
+    cursor = _cursor(following)
     if query.format == "csv":
         response = answer_bytes(request, key_results_csv(items).encode(), media_type=_CSV)
         if cursor is not None:
             response.headers["Link"] = f'<{request.url.include_query_params(after=cursor)}>; rel="next"'
         return response
     return answer(request, Items[KeyResultView](items=items, next=cursor))
+
+
+def answer_page(request: Request, page: Page) -> Response:
+    """A page off the shelf, or 304 where the caller has it already."""
+    cursor = _cursor(page.following)
+    return answer_ready(request, page.digest(cursor), lambda: page.body(cursor))
+
+
+def _cursor(following: tuple[str, str, str] | None) -> str | None:
+    return None if following is None else encode_cursor("key_results", *following)
 
 
 @router.get(

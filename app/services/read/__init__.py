@@ -6,11 +6,15 @@ from app.services.read.judging import judge_rows
 from app.services.read.key_results import KeyResultQuery, get_key_result, judged_key_result, list_key_results
 from app.services.read.metrics import get_metric, list_metrics
 from app.services.read.outlook import check_in_view, with_outlook
+from app.services.read.shelf import Fragment, Page, Shelf, stable
 from app.services.read.shown import cycle_view, freshness_view, number, target_rule
 
 __all__ = [
+    "Fragment",
     "Judged",
     "KeyResultQuery",
+    "Page",
+    "Shelf",
     "check_in_view",
     "cycle_view",
     "freshness_view",
@@ -25,6 +29,7 @@ __all__ = [
     "metric_history",
     "number",
     "sample_view",
+    "stable",
     "target_rule",
     "with_outlook",
 ]

@@ -1,5 +1,6 @@
 """Key results as readers get them: a page of them, or one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -56,7 +57,8 @@ async def list_key_results(
     )
     rows = await organisation.key_result_rows(session, wanted)
     judged = await judge_rows(session, rows, now=now, as_of=query.as_of, known_at=query.known_at)
-    matching = [item for item in judged if _matches(query, item.view)]
+    is_wanted = is_match(query)
+    matching = [item for item in judged if is_wanted(facets_of(item))]
     page = await with_outlook(session, matching[: query.limit], now=now, as_of=query.as_of, known_at=query.known_at)
     views = [item.view for item in page]
     if len(matching) <= query.limit:
@@ -72,15 +74,67 @@ def _split(reference: str | None) -> tuple[str | None, str | None]:
     return (team, name) if slash else (None, team)
 
 
-def _matches(query: KeyResultQuery, view: KeyResultView) -> bool:
-    words = query.q.casefold() if query.q else None
-    return (
-        (query.status is None or view.status == query.status)
-        and (query.freshness is None or view.freshness.level == query.freshness)
-        and (query.owner is None or view.owner == query.owner)
-        and (query.kind is None or view.kind == query.kind)
-        and (words is None or words in view.id.casefold() or words in view.title.casefold())
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What a list can be filtered by. `words` are folded: the id and the title."""
+
+    team: str
+    objective: str
+    metric_team: str
+    metric: str
+    status: str
+    freshness: str
+    owner: str | None
+    kind: str
+    words: str
+
+
+def facets_of(item: Judged) -> Facets:
+    """What a judged key result can be found by."""
+    row, view = item.row, item.view
+    return Facets(
+        team=row.team.name,
+        objective=row.objective.name,
+        metric_team=row.metric_team.name,
+        metric=row.metric.name,
+        status=view.status,
+        freshness=view.freshness.level,
+        owner=view.owner,
+        kind=view.kind,
+        words=f"{view.id}\0{view.title}".casefold(),
     )
+
+
+def is_match(query: KeyResultQuery) -> Callable[[Facets], bool]:
+    """Whether something is asked for, but for its cycle and its place in the list."""
+    objective_team, objective = _split(query.objective)
+    metric_team, metric = _split(query.metric)
+    wanted = {
+        "objective": objective,
+        "metric_team": metric_team,
+        "metric": metric,
+        "status": query.status,
+        "freshness": query.freshness,
+        "owner": query.owner,
+        "kind": query.kind,
+    }
+    given = [(name, value) for name, value in wanted.items() if value is not None]
+    given += [("team", name) for name in (query.team, objective_team) if name is not None]
+    words = query.q.casefold() if query.q else ""
+    hidden = query.hidden
+
+    def match(facets: Facets) -> bool:
+        return (
+            all(getattr(facets, name) == value for name, value in given)
+            and facets.team not in hidden
+            and words in facets.words
+        )
+
+    return match if given or hidden or words else _any
+
+
+def _any(_: Facets) -> bool:
+    return True
 
 
 async def get_key_result(

@@ -1,0 +1,224 @@
+"""The key results that readers ask for now, each judged once and kept as ready bytes.
+
+Judgements have a resolution of a minute: all are made at its start. Within a minute only what was touched
+(`app.store.touches`) is judged again, whoever touched it, and a list is bytes that are joined. What is told of a key
+result whose cycle has ended is computed from facts, which leave no word: it is judged again whenever anything was
+written.
+"""
+
+import asyncio
+import bisect
+import hashlib
+import re
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.services.context import Services
+from app.services.definitions import team_cycle
+from app.services.read.judged import Judged
+from app.services.read.judging import judge_rows
+from app.services.read.key_results import Facets, KeyResultQuery, facets_of, is_match
+from app.services.read.outlook import with_outlook
+from app.store import organisation, touches
+from app.store.data_version import DataVersion, Version
+from app.store.database import Session
+from app.store.organisation import KeyResultFilter
+from app.store.touch_triggers import ACCESS, ALL
+
+Place = tuple[str, str, str]
+
+#: How many are judged without a pause: others are served meanwhile.
+_CHUNK = 50
+#: So many touched key results are as well found by asking for all.
+_MANY = 1_000
+#: Seconds after which everything is judged again, whatever the clock of the judgements says.
+_OLDEST = touches.KEPT / 4
+#: What moves with the clock alone, and not with what is known: left out of the (weak) entity tag.
+_AGE = re.compile(rb'"age_seconds":\d+')
+_EXPECTED = re.compile(rb'("expected_progress":-?\d+\.\d{3})\d*')
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A key result as it is told for the rest of the minute. `place` orders lists: (team, name, cycle)."""
+
+    id: int
+    place: Place
+    facets: Facets
+    body: bytes
+    digest: bytes
+    standing: tuple[object, ...]
+    has_ended: bool
+
+    @property
+    def team(self) -> str:
+        return self.place[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Fragments of a list and where the next page starts (None: this was the last)."""
+
+    fragments: Sequence[Fragment]
+    following: Place | None
+
+    def body(self, following: str | None) -> bytes:
+        """The page as JSON; `following` is the cursor."""
+        rest = b"null" if following is None else b'"%s"' % following.encode()
+        return b'{"items":[%s],"next":%s}' % (b",".join([one.body for one in self.fragments]), rest)
+
+    def digest(self, following: str | None) -> str:
+        """Another one where what is told is another thing; ages alone make no difference."""
+        found = hashlib.sha256(b"".join([one.digest for one in self.fragments]))
+        found.update(repr(following).encode())
+        return found.hexdigest()[:32]
+
+
+class Shelf:
+    """The fragments of one process. Everything that is read of it is as new as its last `refresh`."""
+
+    def __init__(self, services: Services, version: DataVersion) -> None:
+        self._services = services
+        self._version = version
+        self._fragments: dict[int, Fragment] = {}
+        self._order: list[Fragment] = []
+        self._ended: set[int] = set()
+        self._at: tuple[Version, int] | None = None
+        self._minute = -1
+        self._place = ""
+        self._built_at = float("-inf")
+        self._refreshing = asyncio.Lock()
+        #: Another number once who may see what may be another thing.
+        self.access = 0
+
+    @property
+    def minute(self) -> int:
+        """The minute (since 1970) at whose start everything was judged."""
+        return self._minute
+
+    def get(self, key_result_id: int) -> Fragment | None:
+        """A current key result's fragment."""
+        return self._fragments.get(key_result_id)
+
+    def all(self) -> Sequence[Fragment]:
+        """Every current key result, in order."""
+        return self._order
+
+    def page(self, query: KeyResultQuery) -> Page:
+        """A page of what is current now: `cycle`, `as_of` and `known_at` are not for the shelf."""
+        start = 0 if query.after is None else bisect.bisect_right(self._order, query.after, key=_place)
+        is_match_of = is_match(query)
+        found: list[Fragment] = []
+        for fragment in self._order[start:]:
+            if not is_match_of(fragment.facets):
+                continue
+            if len(found) == query.limit:
+                return Page(found, found[-1].place)
+            found.append(fragment)
+        return Page(found, None)
+
+    async def refresh(self) -> None:
+        """See to it that everything committed before the call (on PostgreSQL: RELIED_ON seconds before it) is in."""
+        version = self._version.latest() or await self._version.read()
+        minute = _minute_of(self._services.clock())
+        if version is not None and self._at == (version, minute):
+            return
+        async with self._refreshing:
+            if version is not None and self._at == (version, minute):
+                return
+            # While it waited for another one's refresh, more may have been committed: read before anything else is.
+            version, now = await self._version.read(), self._services.clock()
+            async with self._services.database.reading() as session:
+                await self._refresh(session, now)
+            self._at = None if version is None else (version, _minute_of(now))
+
+    async def _refresh(self, session: Session, now: datetime) -> None:
+        minute = _minute_of(now)
+        is_old = minute != self._minute or time.monotonic() - self._built_at > _OLDEST
+        if not is_old:
+            touched = await touches.touched_since(session, self._place)
+            is_old = ALL in touched.references
+            self.access += bool({ALL, ACCESS} & touched.references.keys())
+        if is_old:
+            place, began = await touches.place_now(session), time.monotonic()
+            made = await self._judged(session, None, now)
+            if minute != self._minute:
+                self.access += 1
+            self._minute, self._place, self._built_at = minute, place, began
+            self._put(made, {one.id for one in made} | self._fragments.keys())
+            return
+        wanted = await touches.key_results_touched(session, touched.references) | self._ended
+        if wanted:
+            everything = len(wanted) > _MANY
+            made = await self._judged(session, None if everything else wanted, now)
+            wanted = self._fragments.keys() | wanted if everything else wanted
+            self._put(made, wanted)
+        self._place = touched.place
+
+    def _put(self, made: Sequence[Fragment], instead_of: Collection[int]) -> None:
+        """Put fragments in the place of whatever there was of these ids."""
+        before = {identity: self._fragments.pop(identity, None) for identity in instead_of}
+        self._ended.difference_update(instead_of)
+        for one in made:
+            self._fragments[one.id] = one
+            if one.has_ended:
+                self._ended.add(one.id)
+        if all(_place_of(old) == _place_of(self._fragments.get(identity)) for identity, old in before.items()):
+            for one in made:
+                self._order[bisect.bisect_left(self._order, one.place, key=_place)] = one
+        else:
+            self._order = sorted(self._fragments.values(), key=_place)
+
+    async def _judged(self, session: Session, ids: Collection[int] | None, now: datetime) -> list[Fragment]:
+        start = now.replace(second=0, microsecond=0)
+        rows = await organisation.key_result_rows(session, KeyResultFilter(ids=ids))
+        made: list[Fragment] = []
+        for some in _chunks(rows, _CHUNK):
+            # What is said beside a judgement looks back to values up to now: some came within the minute.
+            judged = await with_outlook(session, await judge_rows(session, some, now=start), now=now)
+            made += [_fragment(item, start) for item in judged]
+            await asyncio.sleep(0)
+        return made
+
+
+def standing(item: Judged) -> tuple[object, ...]:
+    """What a reader would notice without a new value."""
+    view = item.view
+    return (view.status, view.freshness.level, view.headline.word, tuple(guard.holds for guard in view.guardrails))
+
+
+def _fragment(item: Judged, now: datetime) -> Fragment:
+    row = item.row
+    body = item.view.model_dump_json().encode()
+    return Fragment(
+        id=row.key_result.id,
+        place=(row.team.name, row.key_result.name, row.key_result.cycle),
+        facets=facets_of(item),
+        body=body,
+        digest=hashlib.blake2b(stable(body), digest_size=16).digest(),
+        standing=standing(item),
+        has_ended=item.view.sealed is None and now >= team_cycle(row.team, row.key_result.cycle).end,
+    )
+
+
+def stable(body: bytes) -> bytes:
+    """JSON without what moves with the clock alone, and not with what is known: what an entity tag is made of."""
+    return _EXPECTED.sub(rb"\1", _AGE.sub(b"", body))
+
+
+def _place(fragment: Fragment) -> Place:
+    return fragment.place
+
+
+def _place_of(fragment: Fragment | None) -> Place | None:
+    return None if fragment is None else fragment.place
+
+
+def _minute_of(now: datetime) -> int:
+    return int(now.timestamp()) // 60
+
+
+def _chunks(items: Sequence, size: int) -> Iterable[Sequence]:  # type: ignore[type-arg]
+    return (items[start : start + size] for start in range(0, len(items), size))
