@@ -1,10 +1,12 @@
-"""Polls of a list that did not change: ours, whole and unchanged, beside a FastAPI route that does nothing."""
+"""Polls of a list that did not change, beside a FastAPI route that does nothing; and the list after one change, beside
+the list that one writes first (FastAPI, SQLModel, a response model)."""
 
 import argparse
 import socket
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,14 +18,17 @@ from app.services.tokens import Principal, create_token
 from app.store.database import Database
 from bench.databases import databases
 from bench.ingest import served
-from bench.load import Load, drive
+from bench.load import Load, cpu_seconds, drive
 from bench.report import machine, table
+from bench.yardsticks import PlainKeyResult
 
 NAME = "reads"
 HELP = "polls of an unchanged list, against a FastAPI route that does nothing"
 
 _TEAM = "reads"
 _LIST = "/v1/key-results?limit=1000"
+#: The most key results that a team may have.
+_OF_A_TEAM = 500
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +36,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="measured rounds (5), after one to warm up")
     parser.add_argument("--requests", type=int, default=6_000, metavar="N", help="requests of a round (6000)")
     parser.add_argument("--connections", type=int, default=64, metavar="N", help="connections at once (64)")
+    parser.add_argument(
+        "--list", type=int, default=5_000, metavar="N", help="key results of the list after one change (5000); 0: none"
+    )
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -38,17 +46,19 @@ async def run(arguments: argparse.Namespace) -> None:
     async for name, database in databases(arguments.database):
         async with served(database, yardsticks=False) as servers:
             ours = servers["ours"]
-            with _noop() as (noop_port, noop_pid):
-                await _compare(name, database, (ours.port, ours.pid), (noop_port, noop_pid), arguments)
+            with _yardstick(database) as noop:
+                await _compare(name, database, (ours.port, ours.pid), noop, arguments)
+                if arguments.list:
+                    await _compare_lists(name, database, (ours.port, ours.pid), noop, arguments)
 
 
 @contextmanager
-def _noop() -> Iterator[tuple[int, int]]:
+def _yardstick(database: Database) -> Iterator[tuple[int, int]]:
     """The port and the process id of the yardstick."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         descriptor = listening.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.yardsticks", "get", str(descriptor), ""], pass_fds=[descriptor]
+            [sys.executable, "-m", "bench.yardsticks", "get", str(descriptor), database.url], pass_fds=[descriptor]
         )
         try:
             yield listening.getsockname()[1], process.pid
@@ -57,7 +67,7 @@ def _noop() -> Iterator[tuple[int, int]]:
             process.wait(10)
 
 
-async def _prepare(database: Database, port: int, count: int) -> str:
+async def _prepare(database: Database, port: int, count: int, team: str = _TEAM) -> str:
     """A team with so many key results; the text of a token."""
     bench = Principal(0, "bench", frozenset({"admin"}), None)
     _, token = await create_token(
@@ -66,13 +76,13 @@ async def _prepare(database: Database, port: int, count: int) -> str:
     results = {f"k{number}": {"metric": f"m{number % 20}", "baseline": 0, "target": 10} for number in range(count)}
     document: dict[str, Any] = {
         "version": 1,
-        "team": _TEAM,
+        "team": team,
         "metrics": {f"m{number}": {"unit": "points", "manual": {}} for number in range(20)},
         "objectives": {"all": {"title": "All", "cycle": str(datetime.now(UTC).year), "key_results": results}},
     }
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as http:
-        (await http.post(f"/v1/teams/{_TEAM}/apply", json=document)).raise_for_status()
+        (await http.post(f"/v1/teams/{team}/apply", json=document)).raise_for_status()
     return token
 
 
@@ -114,6 +124,83 @@ async def _compare(
         )
     print(f"## {name}\n\n{arguments.key_results} key results, {arguments.connections} connections\n")
     print(table(("way", "a second", "spread", "of the no-op", "CPU µs", "p99 ms"), rows), "\n", flush=True)
+
+
+async def _compare_lists(
+    name: str, database: Database, ours: tuple[int, int], plain: tuple[int, int], arguments: argparse.Namespace
+) -> None:
+    """The server's CPU for everything that is listed, after one check-in each time, and equal answers."""
+    token = ""
+    for number in range(0, arguments.list, _OF_A_TEAM):
+        team = f"many{number // _OF_A_TEAM}"
+        token = await _prepare(database, ours[0], min(_OF_A_TEAM, arguments.list - number), team)
+    headers = {"Authorization": f"Bearer {token}"}
+    pages: list[list[dict[str, Any]]] = []
+    found: dict[str, list[tuple[float, float]]] = {"ours after a change": [], "ours again": [], "plain list": []}
+    loads: list[tuple[float, float]] = []
+    async with (
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ours[0]}", headers=headers, timeout=300) as http,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain[0]}", timeout=300) as other,
+    ):
+        for number in range(arguments.rounds * 4 + 1):
+            said = await http.post("/v1/key-results/many0/k7/check-ins", json={"note": f"{number}"})
+            said.raise_for_status()
+            minute = time.time() // 60
+            timed: dict[str, tuple[float, float]] = {}
+            for way in found:
+                pid = plain[1] if way == "plain list" else ours[1]
+                if way == "plain list":
+                    await _copy(database, [item for page in pages for item in page])
+                used, began = cpu_seconds(pid), time.perf_counter()
+                if way == "plain list":
+                    listed = (await other.get("/plain")).json()
+                else:
+                    pages = await _pages(http)
+                timed[way] = cpu_seconds(pid) - used, time.perf_counter() - began
+            assert [_without_ages(item) for page in pages for item in page] == [_without_ages(item) for item in listed]
+            if time.time() // 60 != minute:
+                loads.append(timed["ours after a change"])  # a minute began: everything was judged again
+            elif number:
+                for way, figures in timed.items():
+                    found[way].append(figures)
+    base = statistics.mean(cpu for cpu, _ in found["plain list"])
+    rows = [
+        [
+            way,
+            f"{statistics.mean(cpu for cpu, _ in figures) * 1000:,.1f}",
+            f"{base / max(1e-9, statistics.mean(cpu for cpu, _ in figures)):.0f}",
+            f"{statistics.median(wall for _, wall in figures) * 1000:,.0f}",
+            str(len(figures)),
+        ]
+        for way, figures in (*found.items(), ("ours in a new minute", loads))
+        if figures
+    ]
+    print(f"{sum(map(len, pages)):,} key results, in pages of 1,000 (the plain list: at once)\n")
+    print(table(("way", "CPU ms, mean", "the plain list is times", "wall ms", "rounds"), rows), "\n", flush=True)
+
+
+async def _pages(http: httpx.AsyncClient) -> list[list[dict[str, Any]]]:
+    found, place = [], ""
+    while True:
+        page = (await http.get(f"{_LIST}{place}")).json()
+        found.append(page["items"])
+        if page["next"] is None:
+            return found
+        place = f"&after={page['next']}"
+
+
+def _without_ages(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "freshness": {**item["freshness"], "age_seconds": None}, "expected_progress": None}
+
+
+async def _copy(database: Database, items: list[dict[str, Any]]) -> None:
+    """What our list says, as rows of the plain one's table."""
+    rows = PlainKeyResult.__table__  # type: ignore[attr-defined]
+    async with database.writing() as session:
+        connection = await session.connection()
+        await connection.run_sync(rows.create, checkfirst=True)
+        await session.execute(rows.delete())
+        await session.execute(rows.insert(), [PlainKeyResult.model_validate(item).model_dump() for item in items])
 
 
 def _request(target: str, token: str | None = None, tag: str | None = None) -> bytes:

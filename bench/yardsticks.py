@@ -2,7 +2,9 @@
 
 `noop` is a bare Starlette route that answers 202 and reads nothing. `plain` is what one writes first: a FastAPI
 endpoint that verifies the signature, parses with pydantic and stores one SQLModel row in a transaction of its own.
-`get` is a FastAPI route that does nothing, for reads to be compared with.
+`get` is a FastAPI route that does nothing, for reads to be compared with; it also serves `/plain`, the list that one
+writes first: every row of a table of key results by SQLModel, as a response model. The rows are what our list says, so
+that the answers can be compared.
 """
 
 import hashlib
@@ -18,7 +20,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
-from sqlalchemy import event
+from sqlalchemy import JSON, event, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
@@ -53,12 +55,65 @@ def noop() -> ASGIApp:
     return Starlette(routes=[Route("/hook", take, methods=["POST"])])
 
 
-def get() -> ASGIApp:
+class PlainKeyResult(SQLModel, table=True):
+    """A key result as our list tells it, field by field."""
+
+    __tablename__ = "plain_key_result"
+    id: str = Field(primary_key=True)
+    title: str
+    objective: str
+    cycle: dict[str, Any] = Field(sa_type=JSON)
+    kind: str
+    weight: str
+    owner: str | None
+    metric: dict[str, Any] = Field(sa_type=JSON)
+    baseline: str | None
+    target: str | None
+    target_rule: dict[str, Any] = Field(sa_type=JSON)
+    value: str | None
+    projected_value: str | None
+    sample_size: int | None
+    coverage: float | None
+    observed_at: str | None
+    measured_at: str | None
+    progress: float | None
+    expected_progress: float | None
+    status: str
+    reason: str | None
+    headline: dict[str, Any] = Field(sa_type=JSON)
+    lifecycle: str
+    lifecycle_reason: str | None
+    freshness: dict[str, Any] = Field(sa_type=JSON)
+    compliance: dict[str, Any] | None = Field(sa_type=JSON)
+    guardrails: list[dict[str, Any]] = Field(sa_type=JSON)
+    forecast: dict[str, Any] | None = Field(sa_type=JSON)
+    forecast_reason: str | None
+    check_in: dict[str, Any] | None = Field(sa_type=JSON)
+    source: dict[str, Any] = Field(sa_type=JSON)
+    override: dict[str, Any] | None = Field(sa_type=JSON)
+    grade: dict[str, Any] | None = Field(sa_type=JSON)
+    restatements: list[dict[str, Any]] = Field(sa_type=JSON)
+    sealed: dict[str, Any] | None = Field(sa_type=JSON)
+    managed_by: str
+    version: int
+
+
+def get(url: str) -> ASGIApp:
+    engine = create_async_engine(url) if url else None
+
+    async def session() -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(engine, expire_on_commit=False) as opened:
+            yield opened
+
     app = FastAPI()
 
     @app.get("/nothing")
     async def nothing() -> dict[str, str]:
         return {}
+
+    @app.get("/plain", response_model=list[PlainKeyResult])
+    async def plain_list(opened: Annotated[AsyncSession, Depends(session)]) -> Any:
+        return (await opened.scalars(select(PlainKeyResult).order_by(PlainKeyResult.id))).all()
 
     return app
 
@@ -105,7 +160,7 @@ def plain(url: str) -> ASGIApp:
 
 def main() -> None:
     kind, descriptor, url = sys.argv[1:]
-    app = noop() if kind == "noop" else get() if kind == "get" else plain(url)
+    app = noop() if kind == "noop" else get(url) if kind == "get" else plain(url)
     listening = socket.socket(fileno=int(descriptor))
     config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])

@@ -93,12 +93,12 @@ class Api:
             async with open_context() as context:
                 writer = DeliveryWriter(context.services.database)
                 app.state.context = context
-                hub = LiveHub(context.services)
+                version = data_version(context.services.database)
+                shelf = app.state.shelf = Shelf(context.services, version)
+                hub = LiveHub(context.services, shelf)
                 self.live.door = LiveDoor(context.services.database, hub)
                 following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
-                version = data_version(context.services.database)
                 self.reads.clock, self.reads.version = context.services.clock, version
-                app.state.shelf = Shelf(context.services, version)
                 refusals = Refusals(context.services.database, context.services.clock)
                 self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer, refusals)
                 try:

@@ -1,7 +1,9 @@
 """The durable write behind a webhook's 202: concurrent deliveries share one commit, and memory is bounded.
 
-One batch is in flight at a time; what arrives meanwhile forms the next. A future resolves after the commit, never
-before. The queue to the workers has no part in it.
+One batch is in flight at a time; what arrives meanwhile forms the next. Where a commit takes its time (a disk's), those
+that were answered by the last one are waited for before the next one begins, as they come again at once under load:
+else half of them would wait while the other half is written, and a commit would carry half as many. A future resolves
+after the commit, never before. The queue to the workers has no part in it.
 """
 
 import asyncio
@@ -19,6 +21,10 @@ MAX_WAITING = 2_000
 MAX_BATCH = 128
 #: Seconds after which a commit that fails has kept those in line waiting long enough.
 SLOW = 1.0
+#: The part of the time that the last commit took which is waited for company, and the seconds, at the most.
+_LINGER, _LONGEST = 0.3, 0.01
+#: Seconds below which a commit is too short for that.
+_SHORT = 0.001
 
 
 class StoreBusyError(Exception):
@@ -48,6 +54,9 @@ class DeliveryWriter:
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
         self._hangs = False
+        self._took = self._ended = 0.0
+        self._expected = 0
+        self._is_company = asyncio.Event()
 
     async def store(self, delivery: NewDelivery) -> Stored:
         """Return once `delivery` is committed. Raises StoreBusyError at the bound, StoreAwayError where the commit
@@ -58,6 +67,8 @@ class DeliveryWriter:
             raise StoreAwayError  # one batch at a time asks whether it goes on
         answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, answer))
+        if len(self._waiting) == self._expected:
+            self._is_company.set()
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
         return await answer
@@ -65,18 +76,24 @@ class DeliveryWriter:
     async def close(self) -> None:
         """Commit what waits and take no more."""
         self._closed = True
+        self._is_company.set()
         if self._flushing is not None:
             await asyncio.gather(self._flushing, return_exceptions=True)
         await self._log.close()
 
     async def _flush(self) -> None:
         while self._waiting:
+            await self._company()
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             # In one order whoever writes, so that two processes never wait for each other's keys.
             batch.sort(key=lambda waiting: (waiting.delivery.connection_id, waiting.delivery.dedupe_key))
             began = self._timer()
             error = await self._store(batch)
-            self._hangs = error is not None and is_unavailable(error) and self._timer() - began > SLOW
+            self._ended = self._timer()
+            self._took = self._ended - began
+            self._hangs = error is not None and is_unavailable(error) and self._took > SLOW
+            # Whom it answered comes again, beside those who wait already.
+            self._expected = len(batch) + len(self._waiting) if error is None else 0
             if error is None:
                 continue
             if self._hangs:
@@ -89,6 +106,22 @@ class DeliveryWriter:
                     _fail([waiting], alone)
             else:
                 _fail(batch, error)
+
+    async def _company(self) -> None:
+        """Wait until as many are there as are expected after the last commit, but no longer than it is worth."""
+        expected, self._expected = min(self._expected, MAX_BATCH), 0
+        is_over = self._timer() - self._ended > self._took  # whoever comes again does so at once
+        if is_over or expected < 2 or len(self._waiting) >= expected or self._took < _SHORT or self._closed:
+            return
+        self._expected = expected
+        self._is_company.clear()
+        try:
+            async with asyncio.timeout(min(self._took * _LINGER, _LONGEST)):
+                await self._is_company.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._expected = 0
 
     async def _store(self, batch: list[_Waiting]) -> Exception | None:
         """Commit a batch and answer it; the error where nothing of it was stored."""

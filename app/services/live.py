@@ -23,6 +23,7 @@ import structlog
 from app.errors import StoreUnavailable
 from app.services.context import Services
 from app.services.live_follower import Event, Follower, TooMuch
+from app.services.read import Shelf
 from app.store.database import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -96,9 +97,9 @@ class Start:
 class LiveHub:
     """The log and its listeners. `run` keeps it current for as long as it is not cancelled."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, shelf: Shelf) -> None:
         self._services = services
-        self._follower = Follower(services)
+        self._follower = Follower(services, shelf)
         self._log: deque[Event] = deque(maxlen=LOG_LENGTH)
         self._next = 0
         self._listeners: set[Listener] = set()

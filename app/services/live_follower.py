@@ -1,9 +1,9 @@
 """Finds what changed: new samples and audit entries, what the clock moved, connections that do better or worse.
 
-Every key result that is touched is judged once, whoever listens, and made an event as ready bytes.
+What is told of a key result are the bytes that the shelf keeps of it, which lists are made of too: it is judged once,
+whoever reads and listens.
 """
 
-import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from app.services.context import Services
-from app.services.read import Judged, judge_rows, with_outlook
+from app.services.read import Fragment, Shelf
 from app.services.sources import connection_health
-from app.store import changes, organisation
+from app.store import changes
 from app.store.changes import NewEntry, NewSample, Place
 from app.store.database import Session
-from app.store.organisation import KeyResultFilter
 
 #: How many new rows of a kind one look takes on.
 MOST_AT_ONCE = 2_000
@@ -27,7 +26,6 @@ LOOK_BACK = 200
 #: How long an id that was passed over is asked for: no transaction of ours takes that long.
 LATE_BY = timedelta(minutes=2)
 _MOST_MISSING = 2_000
-_CHUNK = 100
 #: What may move many key results at once: their standing is compared, as once a minute.
 _BROAD = frozenset({"team", "organisation", "cycle", "connection", "dataset"})
 
@@ -100,8 +98,9 @@ class Ids:
 class Follower:
     """Where the telling has come to, and the standing of every key result as it was last told."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, shelf: Shelf) -> None:
         self._services = services
+        self._shelf = shelf
         self._come_late = services.database.dialect == "postgresql"
         self._samples = Ids(come_late=self._come_late)
         self._audits = Ids(come_late=self._come_late)
@@ -153,19 +152,21 @@ class Follower:
             rows = await changes.samples_after(session, self._samples.newest, MOST_AT_ONCE, self._samples.missing())
             entries = await changes.audits_after(session, self._audits.newest, MOST_AT_ONCE, self._audits.missing())
             touched, events = await self._touched(session, rows, entries)
-            judged = await self._judged(session, touched, now)
-            for item in judged:
-                self._told[item.row.key_result.id] = _standing(item)
-            is_broad = any(entry.kind in _BROAD for entry in entries)
-            moved, told, minute = await self._moved_by_clock(session, now, is_due=is_broad)
             health, states = await self._connections(session)
+        # After the session has ended: what the shelf says is no older than what was read in it.
+        await self._shelf.refresh(is_exact=True)
+        judged = self._fragments(touched)
+        for item in judged:
+            self._told[item.id] = item.standing
+        is_broad = any(entry.kind in _BROAD for entry in entries)
+        moved, told, minute = self._moved_by_clock(now, is_due=is_broad)
         # Only what was read to the end counts as told: a look that fails is made again.
         self._samples.take([row.id for row in rows], now)
         self._audits.take([entry.id for entry in entries], now)
         self._told.update(told)
         self._health, self._minute = states, minute
-        changed = {item.row.key_result.id: item for item in [*judged, *moved]}
-        objectives = {item.view.objective: item.row.team.name for item in changed.values()}
+        changed = {item.id: item for item in [*judged, *moved]}
+        objectives = {item.objective: item.team for item in changed.values()}
         known = {event.data for event in events}
         news.events += [_key_result(item) for item in changed.values()]
         news.events += [
@@ -194,12 +195,13 @@ class Follower:
             touched, events = await self._touched(session, rows, entries)
             if len(touched) > MOST_RESUMED:
                 raise TooMuch
-            judged = await self._judged(session, touched, now)
             connections = await changes.connections_with_teams(session)
+        await self._shelf.refresh(is_exact=True)
+        judged = self._fragments(touched)
         states = [
             (team, f"{team}/{connection.name}", *connection_health(connection)) for connection, team in connections
         ]
-        objectives = {item.view.objective: item.row.team.name for item in judged}
+        objectives = {item.objective: item.team for item in judged}
         found = [_key_result(item) for item in judged]
         found += [_event(team, "objective", {"id": name}) for name, team in objectives.items()]
         found += events
@@ -228,33 +230,20 @@ class Follower:
         renamed = sorted({entry.name.partition("/")[0] for entry in entries if entry.action == "rename"})
         return touched, events + [_event(team, "reset", {}) for team in renamed]
 
-    async def _judged(self, session: Session, ids: Collection[int], now: datetime) -> list[Judged]:
-        judged: list[Judged] = []
-        ordered = sorted(ids)
-        for start in range(0, len(ordered), _CHUNK):
-            wanted = KeyResultFilter(ids=ordered[start : start + _CHUNK])
-            rows = await organisation.key_result_rows(session, wanted)
-            judged += await with_outlook(session, await judge_rows(session, rows, now=now), now=now)
-            await asyncio.sleep(0)  # others are served meanwhile
-        return judged
+    def _fragments(self, ids: Collection[int]) -> list[Fragment]:
+        return [found for identity in sorted(ids) if (found := self._shelf.get(identity)) is not None]
 
-    async def _moved_by_clock(
-        self, session: Session, now: datetime, *, is_due: bool
-    ) -> tuple[list[Judged], dict[int, tuple[object, ...]], int]:
+    def _moved_by_clock(
+        self, now: datetime, *, is_due: bool
+    ) -> tuple[list[Fragment], dict[int, tuple[object, ...]], int]:
         """Once a minute, or when it is due: the key results whose status or freshness is another one, though nothing
         was recorded; with every standing, and the minute."""
         minute = _minute_of(now)
         if minute == self._minute and not is_due:
             return [], {}, minute
-        rows = await organisation.key_result_rows(session, KeyResultFilter())
-        moved, told = [], {}
-        for start in range(0, len(rows), _CHUNK):
-            for item in await judge_rows(session, rows[start : start + _CHUNK], now=now):
-                standing = told[item.row.key_result.id] = _standing(item)
-                if self._told.get(item.row.key_result.id, standing) != standing:
-                    moved.append(item)
-            await asyncio.sleep(0)
-        return await with_outlook(session, moved, now=now), told, minute
+        told = {item.id: item.standing for item in self._shelf.all()}
+        moved = [item for item in self._shelf.all() if self._told.get(item.id, item.standing) != item.standing]
+        return moved, told, minute
 
     async def _connections(self, session: Session) -> tuple[list[Event], dict[str, tuple[str, str | None]]]:
         """The connections whose health is another one than at the last look, those that came and went among them."""
@@ -274,12 +263,6 @@ def _minute_of(now: datetime) -> int:
     return int(now.timestamp()) // 60
 
 
-def _standing(item: Judged) -> tuple[object, ...]:
-    """What a reader would notice without a new value."""
-    view = item.view
-    return (view.status, view.freshness.level, view.headline.word, tuple(guard.holds for guard in view.guardrails))
-
-
 def _pair(name: str) -> tuple[str, str]:
     team, _, rest = name.partition("/")
     return team, rest
@@ -292,8 +275,8 @@ class _Small(BaseModel):
     reason: str | None = None
 
 
-def _key_result(item: Judged) -> Event:
-    return Event(item.row.team.name, f"event: key_result\ndata: {item.view.model_dump_json()}\n".encode())
+def _key_result(item: Fragment) -> Event:
+    return Event(item.team, b"event: key_result\ndata: %s\n" % item.body)
 
 
 def _connection(team: str, name: str, health: str, reason: str | None) -> Event:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import structlog
 
 from app.services.context import Services
+from app.store import touches
 from app.store.deliveries import purge_deliveries, stored_bytes
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,12 @@ class Retention:
 
     days: int | None
     megabytes: int | None
+
+
+async def purge_words(services: Services) -> int:
+    """Drop the words of what was touched that nobody asks for any more; how many that were."""
+    async with services.database.writing() as session:
+        return await touches.purge(session, services.clock())
 
 
 async def purge(services: Services, retention: Retention) -> int:

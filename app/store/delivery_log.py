@@ -27,6 +27,8 @@ from app.store.types import microseconds
 PATIENCE = 15.0
 # SQLite's own busy handler sleeps for up to 100 ms at a time, and so finds the lock taken again by a busy worker.
 _PAUSE = 0.0005
+# A checkpoint writes every page anew and waits for the disk twice: seldom, with so many pages (16 MB).
+_CHECKPOINT = "wal_autocheckpoint=4000"
 _COLUMNS = 6
 # One of each size of batch, so that each is parsed once.
 _STATEMENTS = 160
@@ -122,7 +124,13 @@ class SqliteLog:
         if self._connection is None:
             connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS)
             try:
-                for pragma in ("busy_timeout=15000", "journal_mode=WAL", *SQLITE_SETTINGS, "busy_timeout=0"):
+                for pragma in (
+                    "busy_timeout=15000",
+                    "journal_mode=WAL",
+                    *SQLITE_SETTINGS,
+                    _CHECKPOINT,
+                    "busy_timeout=0",
+                ):
                     connection.execute(f"PRAGMA {pragma}")
             except BaseException:
                 connection.close()

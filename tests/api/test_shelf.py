@@ -151,7 +151,7 @@ async def assert_fresh(world: World, what: str) -> None:
     await kept.refresh()
     now = world.services.clock()
     async with world.services.database.reading() as session:
-        views, _ = await list_key_results(session, EVERYTHING, now=now.replace(second=0, microsecond=0))
+        views, _ = await list_key_results(session, EVERYTHING, now=now)
     fresh = [view.model_dump_json() for view in views]
     assert [one.body.decode() for one in kept.page(EVERYTHING).fragments] == fresh, what
 

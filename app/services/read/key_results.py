@@ -36,6 +36,12 @@ class KeyResultQuery:
     hidden: frozenset[str] = frozenset()
 
 
+def start_of_minute(now: datetime) -> datetime:
+    """The moment that judgements of now are made at: they have a resolution of a minute, so that all who read within
+    it are told the same."""
+    return now.replace(second=0, microsecond=0)
+
+
 async def list_key_results(
     session: Session, query: KeyResultQuery, *, now: datetime
 ) -> tuple[list[KeyResultView], tuple[str, str, str] | None]:
@@ -56,7 +62,8 @@ async def list_key_results(
         hidden=query.hidden,
     )
     rows = await organisation.key_result_rows(session, wanted)
-    judged = await judge_rows(session, rows, now=now, as_of=query.as_of, known_at=query.known_at)
+    at = now if query.as_of is not None or query.known_at is not None else start_of_minute(now)
+    judged = await judge_rows(session, rows, now=at, as_of=query.as_of, known_at=query.known_at)
     is_wanted = is_match(query)
     matching = [item for item in judged if is_wanted(facets_of(item))]
     page = await with_outlook(session, matching[: query.limit], now=now, as_of=query.as_of, known_at=query.known_at)
@@ -148,7 +155,8 @@ async def get_key_result(
     known_at: datetime | None = None,
 ) -> KeyResultView | None:
     """One key result: its current instance, or that of a cycle."""
-    judged = await judged_key_result(session, team, name, now=now, cycle=cycle, as_of=as_of, known_at=known_at)
+    at = now if as_of is not None or known_at is not None else start_of_minute(now)
+    judged = await judged_key_result(session, team, name, now=at, cycle=cycle, as_of=as_of, known_at=known_at)
     if judged is None:
         return None
     return (await with_outlook(session, [judged], now=now, as_of=as_of, known_at=known_at))[0].view

@@ -19,7 +19,7 @@ from app.services.context import Services
 from app.services.definitions import team_cycle
 from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
-from app.services.read.key_results import Facets, KeyResultQuery, facets_of, is_match
+from app.services.read.key_results import Facets, KeyResultQuery, facets_of, is_match, start_of_minute
 from app.services.read.outlook import with_outlook
 from app.store import organisation, touches
 from app.store.data_version import DataVersion, Version
@@ -55,6 +55,10 @@ class Fragment:
     @property
     def team(self) -> str:
         return self.place[0]
+
+    @property
+    def objective(self) -> str:
+        return f"{self.facets.team}/{self.facets.objective}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +123,10 @@ class Shelf:
             found.append(fragment)
         return Page(found, None)
 
-    async def refresh(self) -> None:
-        """See to it that everything committed before the call (on PostgreSQL: RELIED_ON seconds before it) is in."""
-        version = self._version.latest() or await self._version.read()
+    async def refresh(self, *, is_exact: bool = False) -> None:
+        """See to it that everything committed before the call is in (on PostgreSQL: RELIED_ON seconds before it, but
+        where it `is_exact`)."""
+        version = (None if is_exact else self._version.latest()) or await self._version.read()
         minute = _minute_of(self._services.clock())
         if version is not None and self._at == (version, minute):
             return
@@ -172,7 +177,7 @@ class Shelf:
             self._order = sorted(self._fragments.values(), key=_place)
 
     async def _judged(self, session: Session, ids: Collection[int] | None, now: datetime) -> list[Fragment]:
-        start = now.replace(second=0, microsecond=0)
+        start = start_of_minute(now)
         rows = await organisation.key_result_rows(session, KeyResultFilter(ids=ids))
         made: list[Fragment] = []
         for some in _chunks(rows, _CHUNK):
