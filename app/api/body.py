@@ -58,6 +58,12 @@ async def read_body(headers: Headers, receive: Receive, *, deadline: float = BOD
     return b"".join(chunks)
 
 
+def room_for(headers: Headers) -> int:
+    """How many bytes a body may take while it comes: what is said of it, or the most where nothing is."""
+    declared = _declared_length(headers)
+    return MAX_BODY if declared is None or declared > MAX_BODY else declared
+
+
 def _declared_length(headers: Headers) -> int | None:
     lengths = [value for name, value in headers if name == b"content-length"]
     if not lengths:

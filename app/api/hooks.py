@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from app.api.body import Headers, content_type, is_json, read_body
+from app.api.body import Headers, content_type, is_json, read_body, room_for
 from app.api.front import as_app_error, request_id_of, send_problem
 from app.api.problem import plain_error
 from app.errors import AppError, InvalidInput, NotFound, StoreUnavailable, UnsupportedMedia
@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 PREFIX = "/v1/hooks/"
 #: Seconds within which a delivery's body has to arrive.
 DEADLINE = 10.0
+#: Bytes of bodies that may be on their way in at once, from whomever: nobody is known before the body is there.
+MOST_ON_THE_WAY = 128 * 1024 * 1024
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _OUTCOMES = ("stored", "duplicate", "conflict", "greeting")
@@ -58,6 +60,7 @@ class Hooks:
     def __init__(self, telemetry: Telemetry) -> None:
         self.door: HookDoor | None = None
         self._telemetry = telemetry
+        self._on_the_way = 0
         self._taken = {word: telemetry.deliveries.labels(word) for word in _OUTCOMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +92,14 @@ class Hooks:
         headers = scope["headers"]
         if not _takes(headers):
             raise UnsupportedMedia("Send application/json.")
-        body = await read_body(headers, receive, deadline=DEADLINE)
+        room = room_for(headers)
+        if self._on_the_way + room > MOST_ON_THE_WAY:
+            raise StoreUnavailable("Too many deliveries come at once.", retry_after=1)
+        self._on_the_way += room
+        try:
+            body = await read_body(headers, receive, deadline=DEADLINE)
+        finally:
+            self._on_the_way -= room
         if not body:
             raise plain_error(400, "The body is empty.")
         hook = await self._find(door, scope["path"])

@@ -17,6 +17,8 @@ from app.store.delivery_log import delivery_log
 
 #: Deliveries that may wait for a commit at once; beyond it the door answers 503 with Retry-After.
 MAX_WAITING = 2_000
+#: Bytes of bodies that may.
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 #: Rows in one multi-row INSERT.
 MAX_BATCH = 128
 #: Seconds after which a commit that fails has kept those in line waiting long enough.
@@ -45,11 +47,18 @@ class DeliveryWriter:
     """Stores deliveries durably by group commit. One per process, on that process's event loop."""
 
     def __init__(
-        self, database: Database, *, max_waiting: int = MAX_WAITING, timer: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        *,
+        max_waiting: int = MAX_WAITING,
+        max_bytes: int = MAX_WAITING_BYTES,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = delivery_log(database)
         self._timer = timer
         self._max_waiting = max_waiting
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
@@ -61,7 +70,8 @@ class DeliveryWriter:
     async def store(self, delivery: NewDelivery) -> Stored:
         """Return once `delivery` is committed. Raises StoreBusyError at the bound, StoreAwayError where the commit
         failed for want of a store."""
-        if self._closed or len(self._waiting) >= self._max_waiting:
+        size = len(delivery.body)
+        if self._closed or len(self._waiting) >= self._max_waiting or self._bytes + size > self._max_bytes:
             raise StoreBusyError
         if self._hangs and self._flushing is not None and not self._flushing.done():
             raise StoreAwayError  # one batch at a time asks whether it goes on
@@ -71,7 +81,11 @@ class DeliveryWriter:
             self._is_company.set()
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
-        return await answer
+        self._bytes += size
+        try:
+            return await answer
+        finally:
+            self._bytes -= size
 
     async def close(self) -> None:
         """Commit what waits and take no more."""

@@ -351,6 +351,33 @@ async def test_a_client_that_was_answered_early_does_not_hold_its_connection(
         writer.close()
 
 
+@on_sqlite
+async def test_what_is_on_its_way_in_is_bounded_whoever_sends_it(
+    opened: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is known before the body is there: a thousand strangers must not fill the memory."""
+    monkeypatch.setattr(app.api.hooks, "MOST_ON_THE_WAY", 3_000)
+    case = Case("", "", DESK_PATH, desk(GOOD), GOOD, 202)
+    async with door(opened) as address:
+        strangers = [await asyncio.open_connection(*address) for _ in range(2)]
+        for _, writer in strangers:
+            writer.write(raw(Case("", "", DESK_PATH, [], b"{", 400, length="1400")))
+        hooks = opened.api.hooks
+        while hooks._on_the_way < 2_800:
+            await asyncio.sleep(0)
+        length, chunks = b"content-length: %d\r\n" % len(GOOD), b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD)
+        unsaid = raw(case).replace(length, b"transfer-encoding: chunked\r\n").replace(GOOD, chunks)
+        for request in (raw(Case("", "", DESK_PATH, [], b"x" * 201, 503)), unsaid):
+            status, headers, body = await exchange(address, request)
+            assert (status, json.loads(body)["code"], headers["retry-after"]) == (503, "store_unavailable", "1")
+        assert (await exchange(address, raw(case)))[0] == 202, "there is room for a small one"
+        for _, writer in strangers:
+            writer.close()
+        while hooks._on_the_way:
+            await asyncio.sleep(0)
+        assert (await exchange(address, raw(case)))[0] == 202
+
+
 async def test_a_full_disk_is_503_and_says_when_to_come_back(opened: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: Any) -> None:
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))

@@ -117,6 +117,19 @@ async def test_beyond_the_bound_the_door_is_told_to_wait(story: Story) -> None:
     await writer.close()
 
 
+async def test_what_waits_is_bounded_in_bytes_too(story: Story) -> None:
+    await story.apply(FILE)
+    writer = DeliveryWriter(story.services.database, max_bytes=1_000)
+    bodies = [bytes(400), bytes(400), bytes(400), bytes(200), bytes(1)]
+    tasks = [
+        asyncio.create_task(writer.store(delivery(story, f"key-{number}", body))) for number, body in enumerate(bodies)
+    ]
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Stored, Stored, StoreBusyError, Stored, StoreBusyError]
+    assert (await writer.store(delivery(story, "later", bytes(1_000)))).is_new  # and then there is room again
+    await writer.close()
+
+
 async def test_a_store_that_hangs_is_told_to_all_that_wait_at_once(story: Story) -> None:
     seconds = 0.0
     writer = DeliveryWriter(story.services.database, timer=lambda: seconds)
