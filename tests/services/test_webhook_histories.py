@@ -48,7 +48,8 @@ def history(chance: random.Random) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for order in range(8):
         hour = chance.randrange(200)
-        for event in ["placed", "changed", "paid", *chance.choice([[], ["deleted"], ["deleted", "placed", "paid"]])]:
+        later = chance.choice([[], ["deleted"], ["deleted", "placed", "paid"]]) if order else []  # one at least stays
+        for event in ["placed", "changed", "paid", *later]:
             hour += chance.randrange(3)  # equal moments too
             lines.append(
                 {
