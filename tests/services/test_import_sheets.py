@@ -412,6 +412,8 @@ def test_changes_and_bounds(baseline: str, target: str, title: str, expected: di
         ("(15", "5", "", "C: “(15” has a bracket that is not closed"),
         ("1" * 29, "5", "", "has more than 28 digits"),
         ("15", "1e300000", "", "D: “1e300000” is not a number"),
+        ("15", "Infinity", "", "D: “Infinity” is not a number"),
+        ("NaN", "NaN", "", "D: “NaN” is not a number"),
     ],
 )
 def test_what_is_wrong_is_said_with_row_and_column(baseline: str, target: str, unit: str, said: str) -> None:
@@ -535,6 +537,14 @@ def test_a_due_date_within_the_cycle_is_kept_as_a_comment() -> None:
     result = imported(text)
     assert "lead_time: # due 2026-11-30" in result.text
     assert any("due 2026-11-30" in line for line in notes(result))
+
+
+def test_due_dates_beside_cycles_and_days_that_are_none_are_no_targets() -> None:
+    lines = ["Faster,Lead time,15,5,31.12.2026", ",Wait,9,4,Q4 2026", ",Queue,8,3,30.02.2026"]
+    result = imported("\n".join(["Objective,Key Result,Start,Target,Due", *lines]) + "\n", cycle="2026-Q4")
+    assert [note for note in notes(result) if "two columns" in note] == []
+    assert [line[:3] for line in problems(result)] == ["3:E", "4:E"]
+    assert "Lead time" in result.text
 
 
 # --- teams, hints, hostile cells -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ _NO_HEADERS = (
     "no row of headers was found: columns such as Objective, Key Result, Baseline, Target, Unit and Owner are expected"
 )
 _TITLES = ("objective", "key_result", "item", "metric")
+_LIKE_A_DAY = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{2,4}")
 _CYCLE_WORDS = re.compile(r"\b(?:[qh][1-4]|[1-4] ?(?:quartal|quarter)|(?:fy|gj)? ?20\d\d|(?:fy|gj)\d\d)\b")
 
 
@@ -91,7 +92,7 @@ def _by_content(sheet: Sheet, row: int, column: int, header: _Header) -> _Header
         is_start = role in ("baseline", "starts")
         if _most(below, _is_day):
             role = "starts" if is_start else "ends"
-        elif _most(below, _has_number) and not _most(below, _is_cycle):
+        elif _most(below, _has_number) and not _most(below, _is_dated):
             role = "baseline" if is_start else "target"
     elif role == "objective" and _most(below, _is_short_number):
         role = "target"
@@ -121,6 +122,11 @@ def _is_cycle(cell: Cell) -> bool:
         return find_cycle(cell.text, 2000) is not None and re.search(r"[A-Za-z-]", cell.text) is not None
     except DateError:
         return False
+
+
+def _is_dated(cell: Cell) -> bool:
+    """A cycle, a day, or what is written like one and is none: 30.02.2026 is no number either."""
+    return _is_cycle(cell) or _is_day(cell) or _LIKE_A_DAY.fullmatch(cell.text.strip()) is not None
 
 
 def _has_number(cell: Cell) -> bool:

@@ -17,7 +17,7 @@ from app.services.spreadsheet.numbers import (
     read_quantity,
     read_range,
 )
-from app.services.spreadsheet.words import HOLD, NOTHING, folded, known_unit, says, unit_of
+from app.services.spreadsheet.words import HOLD, NO_NUMBERS, NOTHING, folded, known_unit, says, unit_of
 
 _NUMBERS = ("baseline", "target", "current", "range")
 _SIGNED_PERCENT = re.compile(r"[+\-−–]\s?[\d.,]+\s?(?:%|percent|Prozent)", re.IGNORECASE)
@@ -183,6 +183,9 @@ class MeasureReader:
         if cell.number is not None:
             is_change = cell.unit == "percent" and cell.number < 0
             return (f"{plain(cell.number)}%" if is_change else Quantity(cell.number, cell.unit)), None
+        if folded(cell.text) in NO_NUMBERS:
+            self._fail(line.row, "target", f"{quoted(cell.text)} is not a number")
+            return None, None
         if not re.search(r"\d", cell.text):
             return None, printable(cell.text)
         try:

@@ -150,6 +150,8 @@ LEVELS = {
 NOTHING = frozenset(
     {"", "na", "n a", "tbd", "tba", "tbc", "none", "null", "ka", "k a", "offen", "unklar", "unknown", "todo"}
 )
+# What programs write where there is no number; nothing that could be reached.
+NO_NUMBERS = frozenset({"nan", "inf", "infinity", "unendlich"})
 FOCUS = {
     "process efficiency": "process_efficiency", "efficiency": "process_efficiency", "processes": "process_efficiency",
     "prozesseffizienz": "process_efficiency", "effizienz": "process_efficiency", "prozesse": "process_efficiency",
