@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, StringConstraints, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.domain.scalars import Span, one_of
+from app.domain.scalars import Address, Span, one_of
 from app.domain.shapes import Model, Objection, Weekday, refuse
 
 Word = Literal[
@@ -35,7 +35,6 @@ MOST_ADDRESSES = 50
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _HOURS = re.compile(rf"({_TIME})-({_TIME})")
 _URL_PATTERN = r"^https?://[^/\s@?#\\]{1,255}(/[^\s\\]{0,1500})?$"
-_ADDRESS_PATTERN = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$"
 
 
 class EnvironmentReference(Model):
@@ -94,17 +93,8 @@ def _checked_url(text: str) -> str:
     return text
 
 
-def _checked_address(text: str) -> str:
-    if re.fullmatch(_ADDRESS_PATTERN, text) is None:
-        raise PydanticCustomError("address", "an e-mail address is expected, such as team@acme.example")
-    return text
-
-
 TimeOfDay = Annotated[str, AfterValidator(_checked_time), WithJsonSchema({"type": "string", "pattern": f"^{_TIME}$"})]
 Url = Annotated[str, AfterValidator(_checked_url), WithJsonSchema({"type": "string", "pattern": _URL_PATTERN})]
-Address = Annotated[
-    str, AfterValidator(_checked_address), WithJsonSchema({"type": "string", "pattern": _ADDRESS_PATTERN})
-]
 
 
 class SlackSpec(Model):

@@ -212,3 +212,17 @@ def one_of(kinds: dict[str, type | tuple[type, ...]], expected: str) -> Discrimi
         return "<mapping>" if isinstance(value, dict) and "<mapping>" in kinds else None
 
     return Discriminator(tag, custom_error_type="form", custom_error_message=expected)
+
+
+_ADDRESS_PATTERN = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$"
+
+
+def _checked_address(text: str) -> str:
+    if re.fullmatch(_ADDRESS_PATTERN, text) is None:
+        raise PydanticCustomError("address", "an e-mail address is expected, such as team@acme.example")
+    return text
+
+
+Address = Annotated[
+    str, AfterValidator(_checked_address), WithJsonSchema({"type": "string", "pattern": _ADDRESS_PATTERN})
+]

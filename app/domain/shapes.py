@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from app.domain.scalars import (
+    Address,
     DurationText,
     Expression,
     HalfDayText,
@@ -97,10 +98,12 @@ WindowSpec: TypeAlias = Annotated[
 
 
 class ConnectionSpec(BaseModel):
-    """A configured connector. What is not named here is the connector's own (`model_extra`)."""
+    """A configured connector. What is not named here is the connector's own (`model_extra`). `owner` gets an e-mail
+    when the tool refuses the connection's credential."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     connector: Name
+    owner: Address | None = None
     renamed_from: Name | None = None
     silence: Silences = Field(default_factory=dict)
 

@@ -184,9 +184,7 @@ async def check_connection(services: Services, team: str, name: str) -> Checked:
                 checked = await connector.check(session)
     except ConnectorError as error:
         async with services.database.writing() as db:
-            await organisation.note_failure(
-                db, connection.id, error.code, str(error), services.clock(), is_paused=False
-            )
+            await organisation.note_failure(db, connection.id, error.code, str(error), services.clock())
         raise
     async with services.database.writing() as db:
         await organisation.note_success(db, connection.id, services.clock())

@@ -35,7 +35,8 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
     tree: dict[str, Any] = {"version": 1, "team": found.name}
     tree.update({key: found.spec[key] for key in TEAM_KEYS if key in found.spec})
     connections = {
-        name: {"connector": row.connector} | row.spec | _silence(row) for name, row in rows.connections.items()
+        name: {"connector": row.connector} | row.spec | _owner(row) | _silence(row)
+        for name, row in rows.connections.items()
     }
     datasets = {name: row.spec | _silence(row) for name, row in rows.datasets.items()}
     metrics = {name: _with_weights(row.spec) for name, row in rows.metrics.items()}
@@ -49,6 +50,10 @@ async def team_value(session: Session, team: str) -> dict[str, Any] | None:
         objectives[name] = _with_numbers(objective.spec) | ({"key_results": key_results} if key_results else {})
     sections = {"connections": connections, "datasets": datasets, "metrics": metrics, "objectives": objectives}
     return tree | {key: section for key, section in sections.items() if section}
+
+
+def _owner(row: Connection) -> dict[str, Any]:
+    return {"owner": row.owner} if row.owner is not None else {}
 
 
 def _silence(row: Connection | Dataset) -> dict[str, Any]:

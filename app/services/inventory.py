@@ -12,6 +12,7 @@ from app.services.sources import connection_health
 from app.services.views import (
     ConnectionView,
     DatasetView,
+    PaceView,
     RecordView,
     RunView,
     TeamView,
@@ -19,7 +20,7 @@ from app.services.views import (
 )
 from app.store import deliveries, evidence, organisation, plans, records
 from app.store.database import Session
-from app.store.pull_health import PullHealth, pull_health
+from app.store.pull_health import PlanPace, PullHealth, paces, pull_health
 from app.store.tables import Connection, Event, Record, Team
 
 _HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
@@ -149,7 +150,20 @@ async def get_connection(
     if found is None:
         return None
     (view,) = await _connection_views(session, [found], takes_webhooks, now)
-    return view.model_copy(update={"refused": await refusals_of(session, found[0].id)})
+    reads = []
+    if now is not None:
+        reads = [_pace_view(team, one) for one in await paces(session, found[0].id, now - _HOUR)]
+    return view.model_copy(update={"refused": await refusals_of(session, found[0].id), "reads": reads})
+
+
+def _pace_view(team: str, pace: PlanPace) -> PaceView:
+    return PaceView(
+        dataset=None if pace.dataset is None else f"{team}/{pace.dataset}",
+        query=pace.query,
+        every_seconds=pace.cadence_seconds,
+        requests_last_hour=pace.requests,
+        runs_last_hour=pace.runs,
+    )
 
 
 async def _connection_views(
@@ -175,10 +189,13 @@ async def _connection_views(
                 reason=reason,
                 last_success_at=connection.last_success_at,
                 last_delivery_at=connection.last_delivery_at,
-                next_due_at=due.get(connection.id),
+                next_due_at=_next_due(connection, due.get(connection.id), now),
                 hook_url=hook,
                 deliveries=counts.get(connection.id, {}),
                 requests_last_hour=read.requests,
+                requests_per_hour=_budget(connection),
+                silent_until=_silent_until(connection, now),
+                owner=connection.owner,
                 drift=_drift(read),
                 warnings=read.warnings,
                 managed_by=connection.managed_by,
@@ -186,6 +203,22 @@ async def _connection_views(
             )
         )
     return views
+
+
+def _budget(connection: Connection) -> int | None:
+    budget = connection.spec.get("requests_per_hour")
+    return budget if isinstance(budget, int) else None
+
+
+def _silent_until(connection: Connection, now: datetime | None) -> datetime | None:
+    """Until when nothing is asked: at the tool's word, or because it is away."""
+    until = max((at for at in (connection.silent_until, connection.away_until) if at is not None), default=None)
+    return until if now is not None and until is not None and now < until else None
+
+
+def _next_due(connection: Connection, due: datetime | None, now: datetime | None) -> datetime | None:
+    until = _silent_until(connection, now)
+    return due if due is None or until is None else max(due, until)
 
 
 def _drift(read: PullHealth) -> WebhookDrift | None:

@@ -24,15 +24,16 @@ from app.services.connect import ConnectorCrashError, contained, open_session
 from app.services.context import Services
 from app.services.evaluate import evaluate
 from app.services.gather import MOST_HINTS, Gathering, gather, kind_of_read
+from app.services.notify.owners import tell_owner
 from app.services.publish import Published, publish_measurement, publish_records, stage_page
 from app.services.queries import bind_query, query_window
+from app.services.restraint import AWAY, Restraint, SilencedError, keep_off, reserve
 from app.store import audit, hints, organisation, plans
 from app.store.database import Session, is_unavailable
-from app.store.pull_health import requests_since
 from app.store.tables import Connection, Dataset, Plan, Run, Team
 from connectors.boundary import check_measurement
 from connectors.contract import Connector, Page, Toolbox
-from connectors.errors import ConnectorError, QueryError, RateLimitedError, UnexpectedResponseError
+from connectors.errors import ConnectorError, QueryError, UnexpectedResponseError
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +48,6 @@ FULL_EVERY = timedelta(hours=24)
 SWEEP_EVERY = timedelta(hours=2)
 #: What a webhook tells of is read so much later: others may tell of the same.
 HINTS_AFTER = timedelta(seconds=5)
-#: When a connection whose own budget is used up looks whether some of it came back.
-BUDGET_WAIT = timedelta(minutes=5)
 HELD_DROP = (
     "{count} records are gone at once and none was dropped: confirm that this is right, or give the account back what "
     "it could see."
@@ -86,7 +85,7 @@ async def pull_plan(services: Services, plan_id: int, fence: int) -> str:
     if attempt is None:
         return "superseded"
     try:
-        async with _renewing(services, plan_id, fence):
+        async with _renewing(services, attempt):
             await _attempt(services, attempt)
         outcome = "succeeded"
     except LeaseLostError:
@@ -94,7 +93,8 @@ async def pull_plan(services: Services, plan_id: int, fence: int) -> str:
         log.info("pull.lease_lost", plan=plan_id, run=attempt.run_id)
     except ConnectorError as error:
         outcome = "failed"
-        await _fail(services, attempt, error.code, str(error), getattr(error, "retry_after", None))
+        retry_after, is_heard = getattr(error, "retry_after", None), not isinstance(error, SilencedError)
+        await _fail(services, attempt, error.code, str(error), retry_after, is_heard=is_heard)
     except ValidationError as error:
         outcome = "failed"
         reason = f"The stored configuration does not fit its connector ({error.error_count()} errors): apply it again."
@@ -138,7 +138,10 @@ async def _start(services: Services, plan_id: int, fence: int) -> _Attempt | Non
 async def _attempt(services: Services, attempt: _Attempt) -> None:
     toolbox = services.toolbox()
     attempt.calls = toolbox.calls
-    await _check_budget(services, attempt)
+    toolbox.http.event_hooks = {"request": [Restraint(services, attempt.connection.id)]}
+    async with services.database.writing() as session:
+        kind = attempt.reading.kind if attempt.dataset is not None else "query"
+        await reserve(session, attempt.connection, attempt.plan.id, attempt.run_id, kind, services.clock())
     try:
         async with asyncio.timeout(LONGEST_RUN.total_seconds()) as limit:
             if attempt.dataset is not None:
@@ -149,21 +152,6 @@ async def _attempt(services: Services, attempt: _Attempt) -> None:
         if not limit.expired():
             raise
         raise UnexpectedResponseError(f"The read did not end within {LONGEST_RUN}.") from None
-
-
-async def _check_budget(services: Services, attempt: _Attempt) -> None:
-    """RateLimitedError where the requests that its team allows a connection in an hour are used up, by whichever
-    worker and plan; its runs of the last hour say how many there were."""
-    budget = attempt.connection.spec.get("requests_per_hour")
-    if not isinstance(budget, int):
-        return
-    hour = services.clock() - timedelta(hours=1)
-    async with services.database.reading() as session:
-        asked = await requests_since(session, attempt.connection.id, hour)
-    if asked >= budget:
-        raise RateLimitedError(
-            f"The connection's own budget of {budget} requests an hour is used up.", retry_after=BUDGET_WAIT
-        )
 
 
 async def _read(services: Services, attempt: _Attempt, dataset: Dataset, toolbox: Toolbox) -> None:
@@ -289,7 +277,16 @@ async def _succeed(
     await freeze_due(session, now=now, team_id=attempt.team.id)
 
 
-async def _fail(services: Services, attempt: _Attempt, code: str, reason: str, retry_after: timedelta | None) -> None:
+async def _fail(
+    services: Services,
+    attempt: _Attempt,
+    code: str,
+    reason: str,
+    retry_after: timedelta | None,
+    *,
+    is_heard: bool = True,
+) -> None:
+    """Close the run, and decide what comes next. `is_heard`: the tool said so to this very run."""
     now = services.clock()
     async with services.database.writing() as session:
         plan = await plans.hold_plan(session, attempt.plan.id, attempt.plan.fence, attempt.run_id)
@@ -307,24 +304,22 @@ async def _fail(services: Services, attempt: _Attempt, code: str, reason: str, r
         if plan is None:
             return
         plan.failures += 1
-        decision = recover(code, retry_after, plan.failures, now, jitter_seed=plan.key)
+        away_runs = await organisation.note_failure(
+            session, attempt.connection.id, code, reason, now, is_away=is_heard and code in AWAY
+        )
+        in_a_row = max(plan.failures, away_runs) if code in AWAY else plan.failures
+        decision = recover(code, retry_after, in_a_row, now, jitter_seed=plan.key)
         plan.failing_code, plan.failing_reason = code, reason
         plan.lease_owner, plan.lease_until = None, None
         plan.next_due_at = decision.due
         if decision.action == "pause_plan":
             plan.paused_code = code
-        await organisation.note_failure(
-            session,
-            attempt.connection.id,
-            code,
-            reason,
-            now,
-            is_paused=decision.action == "pause_connection",
-        )
         if decision.action == "pause_connection":
             plan.next_due_at = now  # due as soon as the connection is mended
-        if retry_after is not None and decision.due is not None:
-            await plans.postpone_connection(session, attempt.connection.id, decision.due)
+            since = await organisation.pause_connection(session, attempt.connection.id, code, reason)
+            await tell_owner(services, session, attempt.team, attempt.connection, code, reason, since)
+        if is_heard:
+            await keep_off(session, attempt.connection.id, decision, retry_after, away_runs, now)
     log.warning("pull.failed", plan=attempt.plan.id, run=attempt.run_id, code=code, action=decision.action)
 
 
@@ -341,9 +336,10 @@ async def _hand_back(services: Services, attempt: _Attempt) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _renewing(services: Services, plan_id: int, fence: int) -> AsyncIterator[None]:
+async def _renewing(services: Services, attempt: _Attempt) -> AsyncIterator[None]:
     """Renew the lease while the body runs; a lost lease cancels the body and raises LeaseLostError."""
     body = asyncio.current_task()
+    plan_id, fence = attempt.plan.id, attempt.plan.fence
     lost = False
 
     async def renew() -> None:
@@ -353,6 +349,7 @@ async def _renewing(services: Services, plan_id: int, fence: int) -> AsyncIterat
             try:
                 async with services.database.writing() as session:
                     is_held = await plans.renew_lease(session, plan_id, fence, services.clock() + LEASE)
+                    await plans.note_calls(session, attempt.run_id, attempt.calls())
             except Exception as error:
                 if not is_unavailable(error):
                     raise

@@ -166,7 +166,7 @@ class _Reconciliation:
                 )
 
     async def _connection(self, name: str, wanted: ConnectionSpec) -> None:
-        connector, options, silence = wanted.connector, wanted.options, wanted.silence
+        connector, options, silence, owner = wanted.connector, wanted.options, wanted.silence, wanted.owner
         row = self._rows.connections.get(name)
         if row is None:
             row = Connection(
@@ -175,6 +175,7 @@ class _Reconciliation:
                 connector=connector,
                 spec=options,
                 silence=silence,
+                owner=owner,
                 **self._new("connection", name),
             )
             self._session.add(row)
@@ -182,9 +183,9 @@ class _Reconciliation:
             await self._note("connection", name, "create", None, options)
             return
         if (row.connector, row.spec) == (connector, options):
-            await self._silence("connection", row, silence)
+            await self._aside("connection", row, silence=silence, owner=owner)
             return
-        row.silence = silence
+        row.silence, row.owner = silence, owner
         if row.connector != connector or _host(row.spec) != _host(options):
             # A secret that was sealed for one host must never be sent to another.
             await secrets.delete_secrets(self._session, row.id)
@@ -215,7 +216,7 @@ class _Reconciliation:
             await self._reread(row)
             return
         if row.spec == spec and row.connection_id == connection.id:
-            await self._silence("dataset", row, silence)
+            await self._aside("dataset", row, silence=silence)
             return
         row.shape, row.connection_id, row.silence = shape, connection.id, silence
         await self._update(row, "dataset", spec)
@@ -443,16 +444,18 @@ class _Reconciliation:
     def _new(self, kind: str, name: str) -> dict[str, Any]:
         return {"managed_by": self._managed_by, "version": 1, "created_at": self._now, "updated_at": self._now}
 
-    async def _silence(self, kind: str, row: Connection | Dataset, silence: dict[str, str]) -> None:
-        """Nothing but what is silenced may differ: that is no reason to read anything again."""
-        if row.silence == silence:
+    async def _aside(self, kind: str, row: Connection | Dataset, **wanted: Any) -> None:
+        """Nothing but what is silenced, and who is told, may differ: that is no reason to read anything again."""
+        before = {key: getattr(row, key) for key, value in wanted.items() if getattr(row, key) != value}
+        if not before:
             self._unchanged(kind, row.name, row)
             return
-        before, row.silence = row.silence, silence
+        for key in before:
+            setattr(row, key, wanted[key])
         row.version += 1
         row.updated_at = self._now
         await self._session.flush()
-        await self._note(kind, row.name, "update", {"silence": before}, {"silence": silence})
+        await self._note(kind, row.name, "update", before, {key: wanted[key] for key in before})
 
     def _takes_back(self, row: Any) -> bool:
         """Whether a file names an object that was changed through the API."""

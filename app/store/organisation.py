@@ -159,28 +159,59 @@ async def note_success(session: AsyncSession, connection_id: int, now: datetime)
         update(Connection)
         .where(col(Connection.id) == connection_id)
         .values(last_success_at=now, failing_since=None, failing_code=None, failing_reason=None)
+        .values(away_runs=0, away_until=None)
     )
 
 
 async def note_failure(
-    session: AsyncSession, connection_id: int, code: str, reason: str, now: datetime, *, is_paused: bool
-) -> None:
-    """The connection fails, since now if it worked before; with `is_paused` nothing is pulled until it is mended."""
+    session: AsyncSession, connection_id: int, code: str, reason: str, now: datetime, *, is_away: bool = False
+) -> int:
+    """The connection fails, since now if it worked before. `is_away`: its tool did not answer; returns how many runs in
+    a row that is so."""
     values: dict[str, Any] = {
+        "away_runs": col(Connection.away_runs) + (1 if is_away else 0),
         "failing_since": func.coalesce(col(Connection.failing_since), literal(now, Moment())),
         "failing_code": code,
         "failing_reason": reason,
     }
-    if is_paused:
-        values |= {"paused_code": code, "paused_reason": reason}
-    await session.execute(update(Connection).where(col(Connection.id) == connection_id).values(**values))
+    failing = update(Connection).where(col(Connection.id) == connection_id).values(**values)
+    return await session.scalar(failing.returning(col(Connection.away_runs))) or 0
+
+
+async def pause_connection(session: AsyncSession, connection_id: int, code: str, reason: str) -> datetime | None:
+    """Pull nothing of a connection until it is mended; since when it has been failing."""
+    paused = update(Connection).where(col(Connection.id) == connection_id)
+    since: datetime | None = await session.scalar(
+        paused.values(paused_code=code, paused_reason=reason).returning(col(Connection.failing_since))
+    )
+    return since
 
 
 async def resume_connections(session: AsyncSession, connection_ids: Collection[int]) -> None:
-    """Pull these connections again."""
-    await session.execute(
-        update(Connection).where(col(Connection.id).in_(connection_ids)).values(paused_code=None, paused_reason=None)
+    """Pull these connections again. A tool that asked for silence itself is left alone all the same."""
+    mended = update(Connection).where(col(Connection.id).in_(connection_ids))
+    await session.execute(mended.values(paused_code=None, paused_reason=None, away_until=None, away_runs=0))
+
+
+async def silence_connection(session: AsyncSession, connection_id: int, until: datetime) -> None:
+    """The tool wants to be asked nothing before a moment; an earlier one never shortens a later one."""
+    is_earlier = or_(col(Connection.silent_until).is_(None), col(Connection.silent_until) < until)
+    of_it = update(Connection).where(col(Connection.id) == connection_id, is_earlier)
+    await session.execute(of_it.values(silent_until=until))
+
+
+async def leave_alone(session: AsyncSession, connection_id: int, until: datetime) -> None:
+    """The tool is away: it is tried again at a moment, if nobody asks for it before."""
+    of_it = update(Connection).where(col(Connection.id) == connection_id)
+    await session.execute(of_it.values(away_until=until))
+
+
+async def silent_until(session: AsyncSession, connection_id: int) -> datetime | None:
+    """Until when nothing is asked of a connection's tool."""
+    found: datetime | None = await session.scalar(
+        select(col(Connection.silent_until)).where(col(Connection.id) == connection_id)
     )
+    return found
 
 
 async def fed_datasets(session: AsyncSession, connection_ids: Collection[int]) -> list[Dataset]:

@@ -4,35 +4,46 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.store.tables import Connection, Dataset, Plan, Run, StagedChange, Team
 from connectors.errors import QueryError
 
 _IN = 500
+#: After so many runs in a row that a tool did not answer, its connection is tried by one run at a time.
+AWAY_AT = 5
 
 
 async def claim_due(
     session: AsyncSession, *, now: datetime, lease_until: datetime, owner: str, limit: int
 ) -> list[tuple[int, int]]:
-    """Take the lease of due plans, most overdue first, whose connection is not paused and that nobody holds.
+    """Take the lease of due plans, most overdue first, whose connection is neither paused nor silent and that nobody
+    holds. Of a connection whose tool is away one plan alone tries whether it is back.
     Returns (plan, fencing token); every claim raises the token, so a former holder can write nothing more."""
+    other = aliased(Plan)
+    is_tried = exists().where(col(other.connection_id) == col(Plan.connection_id), col(other.lease_until) > now)
     due = (
-        select(col(Plan.id))
+        select(col(Plan.id), col(Plan.connection_id), col(Connection.away_runs))
         .join(Connection, col(Connection.id) == col(Plan.connection_id))
         .where(
             col(Plan.next_due_at) <= now,
             col(Plan.paused_code).is_(None),
             col(Connection.paused_code).is_(None),
+            or_(col(Connection.silent_until).is_(None), col(Connection.silent_until) <= now),
+            or_(col(Connection.away_until).is_(None), col(Connection.away_until) <= now),
+            or_(col(Connection.away_runs) < AWAY_AT, ~is_tried),
             or_(col(Plan.lease_until).is_(None), col(Plan.lease_until) <= now),
         )
         .order_by(col(Plan.next_due_at))
         .limit(limit)
         .with_for_update(of=Plan, skip_locked=True)
     )
-    ids = list(await session.scalars(due))
+    rows = [(row[0], row[1], row[2]) for row in await session.execute(due)]
+    ids = [plan for plan, _, away_runs in rows if away_runs < AWAY_AT]
+    ids += await _one_each(session, [(plan, connection) for plan, connection, runs in rows if runs >= AWAY_AT])
     if not ids:
         return []
     claimed = await session.execute(
@@ -42,6 +53,16 @@ async def claim_due(
         .returning(col(Plan.id), col(Plan.fence))
     )
     return [(row[0], row[1]) for row in claimed]
+
+
+async def _one_each(session: AsyncSession, due: Sequence[tuple[int, int]]) -> list[int]:
+    """The first plan of each connection that no other worker is about to try."""
+    if not due:
+        return []
+    first = {connection: plan for plan, connection in reversed(due)}
+    free = select(col(Connection.id)).where(col(Connection.id).in_(first))
+    free = free.with_for_update(skip_locked=True, key_share=True)
+    return [first[connection] for connection in await session.scalars(free)]
 
 
 async def renew_lease(session: AsyncSession, plan_id: int, fence: int, lease_until: datetime) -> bool:
@@ -142,15 +163,6 @@ async def make_connections_due(session: AsyncSession, connection_ids: Collection
         await session.execute(update(Plan).where(of_these, moment > at).values({moment: at}))
 
 
-async def postpone_connection(session: AsyncSession, connection_id: int, until: datetime) -> None:
-    """The tool asked for silence: nothing of this connection is due before `until`."""
-    await session.execute(
-        update(Plan)
-        .where(col(Plan.connection_id) == connection_id, col(Plan.next_due_at) < until)
-        .values(next_due_at=until)
-    )
-
-
 async def next_due(session: AsyncSession, connection_ids: Collection[int]) -> dict[int, datetime]:
     """By connection: when its next pull is due."""
     query = (
@@ -178,6 +190,21 @@ async def open_run(session: AsyncSession, run: Run) -> int:
     session.add(run)
     await session.flush()
     return run.id
+
+
+async def note_calls(session: AsyncSession, run_id: int, calls: int) -> None:
+    """A run that goes on has made, or is expected to make, at least so many requests."""
+    is_more = (col(Run.id) == run_id) & (col(Run.outcome) == "running") & (col(Run.calls) < calls)
+    await session.execute(update(Run).where(is_more).values(calls=calls))
+
+
+async def last_calls(session: AsyncSession, plan_id: int, kind: str) -> int | None:
+    """How many requests the plan's last run that succeeded took, of that kind if there was one; None where there was
+    none at all."""
+    query = select(col(Run.calls)).where(col(Run.plan_id) == plan_id, col(Run.outcome) == "succeeded")
+    like_it = case((col(Run.kind) == kind, 0), else_=1)
+    found: int | None = await session.scalar(query.order_by(like_it, col(Run.id).desc()).limit(1))
+    return found
 
 
 async def close_run(session: AsyncSession, run_id: int, **values: Any) -> None:

@@ -96,6 +96,12 @@ class Connection(SQLModel, table=True):
     failing_reason: str | None = _text(null=True)
     last_success_at: datetime | None = _moment(null=True)
     last_delivery_at: datetime | None = _moment(null=True)
+    #: Who is told when its credential is refused, by e-mail.
+    owner: str | None = _text(null=True)
+    #: Until when the tool wants to be left alone; how many runs in a row it did not answer, and when it is tried again.
+    silent_until: datetime | None = _moment(null=True)
+    away_until: datetime | None = _moment(null=True)
+    away_runs: int = Field(default=0, sa_column=Column(BigId, nullable=False, server_default=text("0")))
 
 
 class SealedSecret(SQLModel, table=True):

@@ -143,9 +143,9 @@ async def _connection(world: World, clock: FakeClock, chance: random.Random) -> 
         found = await organisation.get_connection(session, "operations", chance.choice(("jira", "erp")))
         assert found is not None
         if chance.random() < 0.5:
-            await organisation.note_failure(
-                session, found[0].id, "auth", "Wrong token.", clock(), is_paused=chance.random() < 0.5
-            )
+            await organisation.note_failure(session, found[0].id, "auth", "Wrong token.", clock())
+            if chance.random() < 0.5:
+                await organisation.pause_connection(session, found[0].id, "auth", "Wrong token.")
         else:
             await organisation.note_success(session, found[0].id, clock())
             await organisation.note_deliveries(session, {found[0].id: clock()})

@@ -116,7 +116,7 @@ async def test_the_health_of_a_connection(world: World) -> None:
         async with database.writing() as session:
             found = await organisation.get_connection(session, "operations", "jira")
             assert found is not None
-            await organisation.note_failure(session, found[0].id, "auth", "Wrong token.", now, is_paused=False)
+            await organisation.note_failure(session, found[0].id, "auth", "Wrong token.", now)
         await world.bell.changed()
         assert await reader.next() == Told(
             "connection", {"id": "operations/jira", "health": "failing", "reason": "Wrong token."}

@@ -67,6 +67,8 @@ def message(kind: str, payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
     """The words of a notice."""
     if kind == "key_result.changed":
         return _changed(payload, zone)
+    if kind == "connection.paused":
+        return _paused(payload, zone)
     return _digest(payload, zone) if kind == "team.digest" else _health_check(payload, zone)
 
 
@@ -169,6 +171,25 @@ def _changed(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
     ]
     lines = [*lines, closing, *([link] if _is_link(link) else [])]
     return Message(_cut(subject, _MOST_SUBJECT), tuple(lines), tuple(blocks))
+
+
+_REMEDIES = {
+    "authentication": "Make a new credential in the tool, give it to the connection, and check the connection.",
+    "access_denied": "Give the account what it lacks in the tool, and check the connection.",
+}
+
+
+def _paused(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
+    name = payload["connection"]
+    subject = f"The connection {name} is paused: {one_line(payload['reason'])}"
+    lines = [
+        one_line(payload["reason"]),
+        _REMEDIES.get(payload["code"], "Mend it, and check the connection."),
+        f"Until then nothing is read of {payload['connector']}: values stay as they were and are shown as out of date.",
+        f"It has not worked since {moment(payload['since'], zone)}. This is the only message about it.",
+    ]
+    blocks = (section(f"*{escaped(subject)}*\n" + "\n".join(map(escaped, lines[1:]))),)
+    return Message(_cut(subject, _MOST_SUBJECT), tuple(lines), blocks)
 
 
 def _digest(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:

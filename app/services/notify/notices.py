@@ -11,6 +11,7 @@ from app.services.context import Services
 from app.services.definitions import team_zone
 from app.services.notify.channels import destinations, notify_spec
 from app.services.notify.messages import message
+from app.services.notify.owners import KIND as OWNERS
 from app.services.notify.payloads import change_json
 from app.services.notify.regular import digest
 from app.services.notify.watch import judged_of, pending, told_teams
@@ -51,9 +52,10 @@ async def replay_notice(services: Services, notice_id: int, *, actor: str) -> No
         owner = await organisation.get_team(session, name)
         assert owner is not None
         spec = notify_spec(owner)
-        if spec is None or not spec.channels:
+        channels = ("email",) if notice.kind == OWNERS else () if spec is None else spec.channels
+        if not channels:
             raise Conflict("Its team is told by no channel any more: set one in `notify` first.", code="not_told")
-        await outbox.reopen(session, notice_id, spec.channels, now)
+        await outbox.reopen(session, notice_id, channels, now)
         await audit.append_audit(
             session,
             at=now,

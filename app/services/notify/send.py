@@ -5,6 +5,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from email.message import EmailMessage
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.services.context import Services
 from app.services.definitions import team_zone
 from app.services.notify.channels import secret_value
 from app.services.notify.messages import Message, message
+from app.services.notify.owners import KIND as OWNERS
 from app.services.notify.slack import call_slack, find_posted, post_webhook
 from app.store import outbox
 from app.store.outbox import Sending
@@ -33,6 +35,10 @@ class WithdrawnError(ConnectorError):
 
 async def send(services: Services, spec: NotifySpec | None, sending: Sending) -> str | None:
     """Send it; what the channel gave in return, for later notices to refer to. Raises ConnectorError."""
+    if sending.notice.kind == OWNERS:  # it names its receivers, whatever the team is told
+        words = message(OWNERS, sending.notice.payload, team_zone(sending.team))
+        await _email(services, sending.notice.payload["to"], sending, words)
+        return None
     if spec is None or sending.channel not in spec.channels:
         raise WithdrawnError(f"The team is not told by {sending.channel} any more.")
     if sending.channel == "webhook":
@@ -42,7 +48,8 @@ async def send(services: Services, spec: NotifySpec | None, sending: Sending) ->
     if sending.channel == "slack":
         assert spec.slack is not None
         return await _slack(services, spec.slack, sending, words)
-    await _email(services, spec, sending, words)
+    assert spec.email is not None
+    await _email(services, spec.email.to, sending, words)
     return None
 
 
@@ -132,14 +139,13 @@ def _message_id(uid: str | None) -> str | None:
 # --- e-mail ----------------------------------------------------------------------------------------------------------
 
 
-async def _email(services: Services, spec: NotifySpec, sending: Sending, words: Message) -> None:
-    assert spec.email is not None
+async def _email(services: Services, to: Sequence[str], sending: Sending, words: Message) -> None:
     if services.mail is None:
         raise QueryError("The operator has set no mail server (KRSYNC_SMTP_URL).")
     mail = EmailMessage()
     mail["Subject"] = words.subject
     mail["From"] = services.mail.sender
-    mail["To"] = ", ".join(spec.email.to)
+    mail["To"] = ", ".join(to)
     mail["Date"] = sending.notice.at
     domain = services.mail.sender.rpartition("@")[2]
     mail["Message-ID"] = f"<{sending.notice.uid}@{domain}>"

@@ -27,7 +27,7 @@ class NoticeView(View):
     id: int
     message_id: str
     team: str
-    kind: Literal["key_result.changed", "team.digest", "team.health_check"]
+    kind: Literal["key_result.changed", "team.digest", "team.health_check", "connection.paused"]
     subject: str | None
     at: datetime
     summary: str

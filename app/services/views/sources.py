@@ -38,9 +38,21 @@ class WebhookDrift(View):
     summary: str
 
 
+class PaceView(View):
+    """One thing that is read through a connection: a dataset, or the query that the tool computes; how often, and what
+    that took in the last hour."""
+
+    dataset: str | None
+    query: dict[str, Any] | None
+    every_seconds: int
+    requests_last_hour: int
+    runs_last_hour: int
+
+
 class ConnectionView(View):
-    """A configured connector. Secrets appear as references only; `hook_url` is what to paste into the tool. `refused`,
-    shown of one connection, is what its webhooks' door did not take."""
+    """A configured connector. Secrets appear as references only; `hook_url` is what to paste into the tool. Of one
+    connection alone are shown: `refused`, what its webhooks' door did not take, and `reads`. `silent_until`: nothing is
+    asked of the tool before."""
 
     id: str
     connector: str
@@ -53,6 +65,10 @@ class ConnectionView(View):
     hook_url: str | None
     deliveries: dict[str, int] = Field(default_factory=dict)
     requests_last_hour: int = 0
+    requests_per_hour: int | None = None
+    reads: list[PaceView] = Field(default_factory=list)
+    silent_until: datetime | None = None
+    owner: str | None = None
     drift: WebhookDrift | None = None
     refused: list[RefusalView] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
