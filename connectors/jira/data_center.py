@@ -64,6 +64,10 @@ class DataCenterSession(JiraSession):
         page = await self._page(jql, ["key"], 0, 0)
         return page.total, None
 
+    async def fate_of_project(self, key: str) -> str | None:
+        """Nothing: no resource of version 2 tells of projects that are gone."""
+        return None
+
     async def estimate(self, jql: str) -> int:
         """As `count`: there is no need to guess."""
         return (await self.count(jql))[0]

@@ -142,6 +142,16 @@ class Project(msgspec.Struct, frozen=True):
     name: str
 
 
+class ProjectFate(msgspec.Struct, frozen=True):
+    key: str
+    archived: bool = False
+    deleted: bool = False
+
+
+class ProjectPage(msgspec.Struct, frozen=True):
+    values: list[ProjectFate] = []
+
+
 class Named(msgspec.Struct, frozen=True):
     """A thing that has a name among much else: a status, a user, an option."""
 

@@ -229,6 +229,14 @@ async def fetch_issues(
     yield Page((), warnings=reader.warnings())
 
 
+_FATES = {
+    "deleted": "The project {key} was deleted: what is kept of its issues goes when a second read misses them too.",
+    "archived": "The project {key} was archived: what is kept of its issues stays as it was.",
+    None: "The account can not see the project {key} any more (its permission was taken, or it was archived or deleted; "
+    "only an administrator's account is told which): what is kept of its issues stays as it was.",
+}
+
+
 async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
     session = reader.session
     for attempt in range(3):
@@ -246,16 +254,13 @@ async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
     missing = [one for one in known if one not in found]
     projects = {key for one in missing if (key := known[one].rpartition("-")[0])}
     seen = dict(zip(projects, await together(*map(session.sees_project, projects)), strict=True))
-    for one in missing:
-        absent[one] = "deleted" if seen.get(known[one].rpartition("-")[0], True) else "unseen"
-    records = await reader.records([issue for issue in issues if issue.id in taken], histories)
     hidden = sorted(key for key, is_seen in seen.items() if not is_seen)
-    warnings = [
-        f"The account can not see the project {key} any more (its permission was taken, or the project was archived or "
-        "deleted): what is kept of its issues stays as it was."
-        for key in hidden
-    ]
-    return Page(records, absent=absent, warnings=warnings)
+    fates = dict(zip(hidden, await together(*map(session.fate_of_project, hidden)), strict=True))
+    for one in missing:
+        key = known[one].rpartition("-")[0]
+        absent[one] = "deleted" if seen.get(key, True) or fates.get(key) == "deleted" else "unseen"
+    records = await reader.records([issue for issue in issues if issue.id in taken], histories)
+    return Page(records, absent=absent, warnings=[_FATES[fate].format(key=key) for key, fate in fates.items()])
 
 
 async def sweep_issues(session: JiraSession, dataset: JiraDataset) -> AsyncGenerator[Sequence[str], None]:

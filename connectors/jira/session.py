@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from connectors.contract import Toolbox
-from connectors.errors import QueryError, UnavailableError, UnexpectedResponseError
+from connectors.errors import AccessDeniedError, QueryError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure, short_wait
 from connectors.jira.fields import FieldPlan
 from connectors.jira.jql import among
@@ -34,6 +34,7 @@ from connectors.jira.payloads import (
     Issue,
     IssueIdPage,
     IssuePage,
+    ProjectPage,
     StatusDetails,
     decode,
     decoder_of,
@@ -106,7 +107,7 @@ class JiraSession:
     @staticmethod
     def with_query(path: str, query: Mapping[str, object]) -> str:
         """The path with a query string."""
-        return f"{path}?{urlencode(query)}"
+        return f"{path}?{urlencode(query, doseq=True)}"
 
     async def get(self, path: str, shape: type[ShapeT], what: str) -> ShapeT:
         """`GET path` as `shape`; `what` names the answer to people."""
@@ -205,6 +206,21 @@ class JiraSession:
     async def sees_project(self, key: str) -> bool:
         """Whether the account can see the project that has, or had, this key."""
         return await self._send("GET", f"{self.api}/project/{quote(key, safe='')}", may_be_missing=True) is not None
+
+    async def fate_of_project(self, key: str) -> str | None:
+        """`archived` or `deleted` for a project that the account can not see and Jira tells it of (administrators
+        alone are told); None where it may only be out of sight."""
+        query = self.with_query(
+            f"{self.api}/project/search", {"keys": key, "status": ["archived", "deleted"], "maxResults": 1}
+        )
+        try:
+            page = await self.find(query, ProjectPage, "projects")
+        except (AccessDeniedError, QueryError):
+            return None  # it is not for this account to know
+        for project in () if page is None else page.values:
+            if project.key == key and (project.deleted or project.archived):
+                return "deleted" if project.deleted else "archived"
+        return None
 
     async def estimate(self, jql: str) -> int:
         """Jira's estimate of how many issues match."""

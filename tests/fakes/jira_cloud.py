@@ -89,6 +89,9 @@ class JiraCloudFake:
         self._stale: dict[str, list[tuple[datetime, Json | None]]] = {}
         #: Keys of projects that the account may not browse.
         self.hidden_projects: set[str] = set()
+        #: Keys of projects that are `archived` or `deleted`, which only an administrator's account is told of.
+        self.gone_projects: dict[str, str] = {}
+        self.is_administrator = False
         #: Keys that projects went by once, and what they go by now.
         self.former_keys: dict[str, str] = {}
         self.boards: dict[int, Json] = {}
@@ -247,6 +250,8 @@ class JiraCloudFake:
                 return {"count": len(self._matching(_bean(body, {"jql"}).get("jql"), visible))}
             case "POST", ["issue", "bulkfetch"]:
                 return self._issues(_bean(body, {"issueIdsOrKeys", "fields", "expand"}), visible)
+            case "GET", ["project", "search"]:
+                return self._gone_projects(query)
             case "GET", ["project", key]:
                 key = self.former_keys.get(key, key)
                 project = next((one for one in visible.values() if _project(one) == key), None)
@@ -275,6 +280,15 @@ class JiraCloudFake:
                 404, "The requested board cannot be viewed because it either does not exist or you do not"
             )
         return {"id": board["id"], "name": board["name"], "filter": {"id": board["filter"]}}
+
+    def _gone_projects(self, query: Mapping[str, str]) -> Json:
+        """Projects in the recycle bin or the archive, of which an administrator is told."""
+        found = [
+            {"id": "7", "key": key, "name": key, fate: True}
+            for key, fate in self.gone_projects.items()
+            if self.is_administrator and key == query.get("keys")
+        ]
+        return {"startAt": 0, "maxResults": 1, "total": len(found), "isLast": True, "values": found}
 
     def _issues(self, request: Json, visible: Mapping[str, Json]) -> Json:
         names = request.get("issueIdsOrKeys") or []

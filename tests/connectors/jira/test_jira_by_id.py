@@ -92,6 +92,33 @@ async def test_of_a_project_that_is_out_of_sight_nothing_is_called_deleted(conne
     assert "project HR" in warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("fate", "is_administrator", "absence", "words"),
+    [
+        ("deleted", True, "deleted", "was deleted"),
+        ("archived", True, "unseen", "was archived"),
+        ("deleted", False, "unseen", "can not see"),
+        (None, True, "unseen", "can not see"),
+    ],
+)
+async def test_a_project_that_is_gone_is_told_from_one_that_is_out_of_sight(
+    connect: Connect, fate: str | None, is_administrator: bool, absence: str, words: str
+) -> None:
+    fake = small_site(6)
+    for number in (4, 5, 6):
+        fake.move_to_project(f"ERP-{number}", OTHER, f"HR-{number}", NOW)
+    fake.hidden_projects = {"HR"}
+    fake.gone_projects = {"HR": fate} if fate else {}
+    fake.is_administrator = is_administrator
+    known = _known(1) | {"4": "HR-4", "5": "HR-5"}
+    found, absent, warnings = await _fetch(await connect(fake), known, JiraDataset(jql="priority = Major"))
+    assert absent == {"4": absence, "5": absence}
+    assert sorted(found) == ["1"]
+    (warning,) = warnings
+    assert words in warning
+    assert "project HR" in warning
+
+
 async def test_an_issue_that_goes_between_two_requests_does_no_harm(connect: Connect) -> None:
     fake = small_site(3)
 
