@@ -232,8 +232,8 @@ async def fetch_issues(
 _FATES = {
     "deleted": "The project {key} was deleted: what is kept of its issues goes when a second read misses them too.",
     "archived": "The project {key} was archived: what is kept of its issues stays as it was.",
-    None: "The account can not see the project {key} any more (its permission was taken, or it was archived or deleted; "
-    "only an administrator's account is told which): what is kept of its issues stays as it was.",
+    None: "The account can not see the project {key} any more (its permission was taken, or it was archived or "
+    "deleted: only an administrator is told which): what is kept of its issues stays as it was.",
 }
 
 

@@ -122,6 +122,15 @@ class JiraSession:
         """`POST path` with `body` as JSON, the answer as `shape`."""
         return decode(await self._send("POST", path, msgspec.json.encode(body)) or b"", shape, what)
 
+    async def _next(self, path: str, request: Mapping[str, object], shape: type[ShapeT], what: str) -> ShapeT:
+        """As `post`, for one page of several: what is refused after the first one is its token, which has run out."""
+        try:
+            return await self.post(path, request, shape, what)
+        except QueryError as error:
+            if "nextPageToken" not in request:
+                raise
+            raise UnavailableError(f"Jira gives no more pages of this read: {error}") from error
+
     async def _send(
         self, method: str, path: str, content: bytes | None = None, *, may_be_missing: bool = False
     ) -> bytes | None:
@@ -251,7 +260,7 @@ class JiraSession:
         tokens: set[str] = set()
         empty = 0
         while True:
-            page = await self.post(f"{self.api}/search/jql", request, shape, "search results")
+            page = await self._next(f"{self.api}/search/jql", request, shape, "search results")
             yield page
             token = page.nextPageToken
             if page.isLast is True or token is None:

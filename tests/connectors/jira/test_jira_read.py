@@ -262,6 +262,7 @@ async def test_a_users_order_and_or_do_no_harm_to_an_incremental_read(connect: C
         (jira_faults.status(SEARCH, 429, first=3, retry_after="3"), RateLimitedError),
         (jira_faults.status(SEARCH, 401, first=3), AuthenticationError),
         (jira_faults.status(SEARCH, 410, first=3), UnexpectedResponseError),
+        (jira_faults.status(SEARCH, 400, first=3, words="The provided nextPageToken has expired."), UnavailableError),
         (jira_faults.login_page(SEARCH, first=3), UnexpectedResponseError),
         (jira_faults.truncated(SEARCH, first=3), UnexpectedResponseError),
         (jira_faults.repeated_token(SEARCH), ConnectorError),
@@ -311,6 +312,8 @@ async def test_a_wrong_token_never_reads_an_empty_dataset(connect: Connect) -> N
 async def test_jira_says_what_is_wrong_with_a_dataset(connect: Connect) -> None:
     with pytest.raises(QueryError, match="Field 'colour' does not exist"):
         await _read(await connect(small_site(10)), JiraDataset(jql="colour = red"))
+    with pytest.raises(QueryError, match="Unbounded JQL queries are not allowed here"):
+        await _read(await connect(small_site(10)), JiraDataset(jql="ORDER BY created"))
     with pytest.raises(QueryError, match="Did you mean 'Priority'"):
         await _read(await connect(small_site(10)), JiraDataset(jql="project = ERP", fields=("Pirority",)))
 
