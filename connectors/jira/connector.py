@@ -9,6 +9,7 @@ from urllib.parse import quote
 from connectors.contract import Checked, Connector, Discovered, Measurement, Toolbox, Window
 from connectors.errors import AuthenticationError, QueryError, UnexpectedResponseError
 from connectors.jira.data_center import DataCenterSession
+from connectors.jira.deployment import explain_refusal, require_deployment
 from connectors.jira.directory import describe
 from connectors.jira.jql import has_placeholder, in_stable_order, in_window, without_order
 from connectors.jira.models import JiraConfig, JiraDataset, JiraQuery
@@ -41,12 +42,10 @@ async def check(session: JiraSession) -> Checked:
     try:
         site, account = await describe(session, "serverInfo", "myself")
     except (AuthenticationError, UnexpectedResponseError):
-        # A credential of the other kind of Jira is refused there as any wrong one is: say what is wrong with it.
-        [site] = await describe(session, "serverInfo")
-        _require_deployment(session.config, decode(site, ServerInformation, "server information"))
+        await explain_refusal(session)
         raise
     server = decode(site, ServerInformation, "server information")
-    _require_deployment(session.config, server)
+    require_deployment(session.config, server)
     person = decode(account, Account, "account")
     title = server.serverTitle or "Jira"
     details = {
@@ -61,19 +60,6 @@ async def check(session: JiraSession) -> Checked:
         summary=f"Connected to {title} at {session.config.url} as {who}.",
         details={name: value for name, value in details.items() if value},
     )
-
-
-def _require_deployment(config: JiraConfig, server: ServerInformation) -> None:
-    """AuthenticationError where the credential is of the other kind of Jira, QueryError for one that is too old."""
-    is_cloud = server.deploymentType in (None, "Cloud")
-    if is_cloud and not config.is_cloud and server.deploymentType is not None:
-        raise AuthenticationError("This is Jira Cloud: give the account's email beside its API token.")
-    if not is_cloud and config.is_cloud:
-        raise AuthenticationError(
-            "This is Jira Data Center: leave the email out and give a personal access token of the account."
-        )
-    if not is_cloud and tuple(server.versionNumbers[:2]) < (8, 14):
-        raise QueryError(f"Jira {server.version} is too old: personal access tokens exist from 8.14 on.")
 
 
 async def discover(session: JiraSession) -> Sequence[Discovered]:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from connectors.contract import Cursor, JsonValue
+from connectors.errors import AuthenticationError, UnexpectedResponseError
+from connectors.jira.deployment import explain_refusal
 from connectors.jira.fields import FieldPlan, plan_fields
 from connectors.jira.payloads import FieldSchema, StatusCategories, from_milliseconds, milliseconds
 from connectors.jira.session import JiraSession, beside
@@ -67,11 +69,16 @@ def recall(cursor: Cursor | None, names: Sequence[str], now: datetime) -> SiteKn
 
 
 async def learn(session: JiraSession, names: Sequence[str]) -> SiteKnowledge:
-    """Ask the site; QueryError for a name that no field has, or more than one.
+    """Ask the site; QueryError for a name that no field has, or more than one. What says that the credential is of
+    the other kind of Jira says so.
 
     The account is asked for too: a stranger's view of a site is empty and not an error, but a stranger is no one.
     """
     asked = session.toolbox.now()
-    (fields, statuses), _ = await beside(beside(session.fields(), session.statuses()), session.account())
+    try:
+        (fields, statuses), _ = await beside(beside(session.fields(), session.statuses()), session.account())
+    except (AuthenticationError, UnexpectedResponseError):
+        await explain_refusal(session)
+        raise
     rows: list[_Status] = [(status.id, status.name, status.category) for status in statuses]
     return SiteKnowledge(names, plan_fields(names, fields), rows, asked, is_fresh=True)

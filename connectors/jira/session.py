@@ -122,6 +122,10 @@ class JiraSession:
         """`POST path` with `body` as JSON, the answer as `shape`."""
         return decode(await self._send("POST", path, msgspec.json.encode(body)) or b"", shape, what)
 
+    async def as_stranger(self, path: str) -> bytes | None:
+        """The body of `GET path` without a credential; None where there is nothing of the kind."""
+        return await self._send("GET", path, may_be_missing=True, is_known=False)
+
     async def _next(self, path: str, request: Mapping[str, object], shape: type[ShapeT], what: str) -> ShapeT:
         """As `post`, for one page of several: what is refused after the first one is its token, which has run out."""
         try:
@@ -132,10 +136,16 @@ class JiraSession:
             raise UnavailableError(f"Jira gives no more pages of this read: {error}") from error
 
     async def _send(
-        self, method: str, path: str, content: bytes | None = None, *, may_be_missing: bool = False
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        *,
+        may_be_missing: bool = False,
+        is_known: bool = True,
     ) -> bytes | None:
         """The body of a success; None for a 404 that the caller reckons with."""
-        headers = {"Accept": "application/json", "Authorization": self._authorization}
+        headers = {"Accept": "application/json"} | ({"Authorization": self._authorization} if is_known else {})
         if content is not None:
             headers["Content-Type"] = "application/json"
         while True:

@@ -219,6 +219,8 @@ class JiraCloudFake:
         visible = self.issues if is_known else {}
         if self.hidden_projects:
             visible = {id: one for id, one in visible.items() if _project(one) not in self.hidden_projects}
+        if path == "/rest/api/2/serverInfo":
+            path = f"{API}/serverInfo"
         if path.startswith(AGILE):
             return self._board(path.removeprefix(AGILE), query)
         match method, path.removeprefix(API).split("/")[1:]:

@@ -191,8 +191,22 @@ async def test_check_tells_the_deployments_apart() -> None:
             await check(session)
     cloud = small_site(1)
     async with _session(cloud) as session:
-        with pytest.raises(AuthenticationError, match="email"):
+        with pytest.raises(AuthenticationError, match="This is Jira Cloud: give the account's email"):
             await check(session)
+        with pytest.raises(AuthenticationError, match="This is Jira Cloud"):
+            await _read(session)
+    fake.version = [9, 12, 0]
+    given = {"url": "https://jira.acme.example", "email": "bot@acme.example", "token": {"env": "JIRA_PAT"}}
+    config = bind(JiraConfig.model_validate(given), lambda reference: TOKEN)
+    assert JIRA.open is not None
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(fake)) as http,
+        JIRA.open(config, Toolbox(http=http, now=lambda: NOW)) as session,
+    ):
+        with pytest.raises(AuthenticationError, match="This is Jira Data Center: leave the email out"):
+            await check(session)
+        with pytest.raises(AuthenticationError, match="This is Jira Data Center"):
+            await _read(session)
     async with _session(fake, token="revoked") as session:
         fake.version = [9, 12, 0]
         with pytest.raises(AuthenticationError):
@@ -243,6 +257,10 @@ async def test_a_foreign_data_center_is_read_whole_with_its_histories(server: An
         async with box.http:
             checked = await check(session)
             assert checked.details["version"].startswith("8.20")
+            given = {"url": url, "email": "bot@acme.example", "token": {"env": "JIRA_PAT"}}
+            wrong = JiraSession(bind(JiraConfig.model_validate(given), lambda reference: TOKEN), box)
+            with pytest.raises(AuthenticationError, match="This is Jira Data Center"):
+                await check(wrong)
             dataset = JiraDataset(jql=f"project = {project}")
             pages = [page async for page in read_issues(session, dataset, None)]
             found = {change.entity: change for page in pages for change in page.changes}
