@@ -114,8 +114,11 @@ def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str | None:
     """Where a person sees the issues that a query counts or a dataset keeps; placeholders stay as they are."""
     if isinstance(scope, JiraQuery):
         return _issues_link(config, scope.jql)
-    if isinstance(scope.board, int) and config.home and not static_jql(scope):
-        return f"{config.home}/secure/RapidBoard.jspa?rapidView={scope.board}"
+    if scope.board is not None and config.home and not static_jql(scope):
+        # A name is not an address: of a board that is only named, the list of boards is the nearest.
+        is_known = isinstance(scope.board, int)
+        page = f"RapidBoard.jspa?rapidView={scope.board}" if is_known else "ManageRapidViews.jspa"
+        return f"{config.home}/secure/{page}"
     return _issues_link(config, static_jql(scope))
 
 

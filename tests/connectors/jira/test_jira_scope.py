@@ -81,6 +81,8 @@ async def test_a_board_whose_filter_changed_is_read_anew(connect: Connect, fake:
         (JiraDataset(project='E"P'), "/issues/?jql=project%20%3D%20%22E%5C%22P%22"),
         (JiraDataset(filter=7), "/issues/?jql=filter%20%3D%20%227%22"),
         (JiraDataset(board=7), "/secure/RapidBoard.jspa?rapidView=7"),
+        (JiraDataset(board="Desk"), "/secure/ManageRapidViews.jspa"),
+        (JiraDataset(board="Desk", jql="a = b"), "/issues/?jql=a%20%3D%20b"),
     ],
 )
 def test_what_is_read_opens_in_the_browser(scope: JiraQuery | JiraDataset, link: str) -> None:
