@@ -65,7 +65,9 @@ async def plan_pulls(session: Session, team: Team, connectors: Mapping[str, Conn
                 )
             )
             continue
-        plan.cadence_seconds, plan.link = seconds, want.link
+        plan.cadence_seconds = seconds
+        if want.link is not None or want.dataset_id is not None:
+            plan.link = want.link  # that of a query over a window is known from its last measurement
         if plan.dataset_id is not None and plan.query != want.query:
             if not set(want.query["fields"] if want.query else []) <= set((plan.query or {"fields": []})["fields"]):
                 # A field that was never fetched: only the tool knows it, so everything is read again.

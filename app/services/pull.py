@@ -222,6 +222,7 @@ async def _measure(services: Services, attempt: _Attempt, toolbox: Toolbox) -> N
     async with services.database.writing() as db:
         held = await _held(db, attempt)
         await publish_measurement(db, held, window, measured, now=now)
+        held.link = measured.link or held.link
         metric_ids = await organisation.metrics_asking(db, held.query_digest or "")
         await evaluate(db, metric_ids, now=now)
         await _succeed(db, services, attempt, held, 1, now)

@@ -111,9 +111,10 @@ def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> N
 
 
 def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str | None:
-    """Where a person sees the issues that a query counts or a dataset keeps; placeholders stay as they are."""
+    """Where a person sees the issues that a query counts or a dataset keeps; None for a query over a window, whose
+    measurement says what was counted."""
     if isinstance(scope, JiraQuery):
-        return _issues_link(config, scope.jql)
+        return None if scope.windowed() else _issues_link(config, scope.jql)
     if scope.board is not None and config.home and not static_jql(scope):
         # A name is not an address: of a board that is only named, the list of boards is the nearest.
         is_known = isinstance(scope.board, int)

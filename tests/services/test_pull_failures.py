@@ -257,6 +257,18 @@ async def test_a_paused_query_is_tried_again_when_somebody_asks_or_mends_the_con
     assert await jira_story.value("asked") == 5
 
 
+async def test_a_number_over_a_window_links_to_what_was_counted(jira_story: Story, site: JiraCloudFake) -> None:
+    windowed = WITH_QUERY.replace("AND status != Done", "AND created >= {from} AND created < {to}")
+    windowed = windowed.replace('{to}"}}', '{to}"}, window: cycle}')
+    for _ in range(2):  # applied again, it stays so
+        await jira_story.apply(windowed)
+        await jira_story.pull()
+        link = (await jira_story.key_result("asked")).source.link
+        assert link is not None
+        assert "created%20%3E%3D%20%222026-10-01%2000%3A00%22" in link
+        assert "%7B" not in link
+
+
 async def test_a_refresh_wakes_no_plan_that_nothing_needs(jira_story: Story, site: JiraCloudFake) -> None:
     windowed = WITH_QUERY.replace("AND status != Done", "AND created >= {from} AND created < {to}")
     windowed = windowed.replace('{to}"}}', '{to}"}, window: cycle}')

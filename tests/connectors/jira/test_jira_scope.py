@@ -90,6 +90,11 @@ def test_what_is_read_opens_in_the_browser(scope: JiraQuery | JiraDataset, link:
     assert JIRA.browse(jira_config(), scope) == f"https://acme.atlassian.net{link}"
 
 
+def test_a_query_over_a_window_opens_only_as_it_was_counted() -> None:
+    assert JIRA.browse is not None
+    assert JIRA.browse(jira_config(), JiraQuery(jql="created >= {from}")) is None
+
+
 def test_behind_the_gateway_only_a_site_that_is_named_opens() -> None:
     assert JIRA.browse is not None
     given = {"url": "https://api.atlassian.com/ex/jira/11-22", "email": "a@b.example", "token": {"env": "T"}}
