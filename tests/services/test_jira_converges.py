@@ -89,8 +89,10 @@ class ChangingJira(RuleBasedStateMachine):
         self.sent = 0
         self.is_renamed = False
         tickets = [ticket(number, START - timedelta(days=number)) for number in range(1, first + 1)]
-        # The fake knows projects by their issues, and a query for one that it does not know is refused.
-        tickets.append(ticket(99, START - timedelta(days=99), ("Done", START - timedelta(days=98))))
+        # The fake knows projects by their issues: one stays in each, or the project would be gone with its last.
+        for number, project in ((99, HOME), (98, OTHER)):
+            last = ticket(number, START - timedelta(days=99), ("Done", START - timedelta(days=98)), project=project)
+            tickets.append({**last, "key": f"{project['key']}-{number}"})
         zone = data.draw(st.sampled_from(self.zones))
         self.site = self._site(tickets, zone)
         self.site.statuses.append(WAITING)
@@ -129,10 +131,9 @@ class ChangingJira(RuleBasedStateMachine):
                 self.site.delete(key, now)
                 return "issue_deleted"
             case "project":
-                away = issue["fields"]["project"]["key"] == "HELP"
-                self.site.move_to_project(
-                    key, OTHER if away else HOME, f"HR-{number}" if away else f"HELP-{number}", now
-                )
+                other = self.site.issues["98"]["fields"]["project"]  # whatever it is called by now
+                project = other if issue["fields"]["project"]["key"] == "HELP" else HOME
+                self.site.move_to_project(key, project, f"{project['key']}-{number}", now)
             case "priority":
                 self.site.edit(key, now, priority={"name": f"P{now.minute}"})
             case "cost":
@@ -185,7 +186,7 @@ class ChangingJira(RuleBasedStateMachine):
     @rule(changes=CHANGES, minutes=MINUTES)
     def a_project_is_renamed(self, changes: list[tuple[int, str]], minutes: float) -> None:
         """None of its issues counts as updated."""
-        if any(issue["fields"]["project"]["key"] == "HR" for issue in self.site.issues.values()):
+        if not self.is_renamed:
             self.is_renamed = True
             self.site.rename_project("HR", "HUMANS")
         self._work(changes, minutes)

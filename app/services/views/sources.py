@@ -39,11 +39,11 @@ class WebhookDrift(View):
 
 
 class PaceView(View):
-    """One thing that is read through a connection: a dataset, or the query that the tool computes; how often, and what
-    that took in the last hour."""
+    """One thing that is read through a connection: a dataset, or a query in its team's words; how often, and what that
+    took in the last hour."""
 
     dataset: str | None
-    query: dict[str, Any] | None
+    query: str | None
     every_seconds: int
     requests_last_hour: int
     runs_last_hour: int
