@@ -111,7 +111,7 @@ async def test_bad_conduct_ends_its_own_run_and_nothing_else(story: Story, monke
     assert set(HOSTILE_CONDUCT) - set(CONDUCT) == {"swallows_errors", "tells_its_token_at_the_door"}
     for name, expected in CONDUCT.items():
         is_endless = "forever" in name
-        monkeypatch.setattr(pull, "LONGEST_RUN", timedelta(seconds=0.2) if is_endless else timedelta(minutes=30))
+        monkeypatch.setattr(pull, "LONGEST_RUN", timedelta(seconds=1) if is_endless else timedelta(minutes=30))
         runs = await run_with(story, HOSTILE_CONDUCT[name])
         assert tuple(run.outcome for run in runs) == expected, name
         assert await story.count("staged_change") == 0, name
