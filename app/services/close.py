@@ -22,7 +22,7 @@ from app.services.objectives import list_objectives
 from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
 from app.services.read.sealed import grade_view, judgement_evidence
-from app.services.views import ExplainView, GradeView, RecommendedGradeView, SealedObjectiveView
+from app.services.views import ExplainView, GradeView, GuardrailView, RecommendedGradeView, SealedObjectiveView
 from app.store import audit, closes, organisation, samples
 from app.store.database import Session
 from app.store.organisation import KeyResultFilter
@@ -179,11 +179,24 @@ async def _sealed(session: Session, judged: Judged, span: Cycle, now: datetime) 
     cycle = judged.view.cycle.model_copy(update={"state": "closed"})
     return SealedKeyResult(
         key_result_id=row.key_result.id,
-        view=judged.view.model_copy(update={"cycle": cycle}).model_dump(mode="json"),
+        view=judged.view.model_copy(update={"cycle": cycle, "guardrails": _guardrails(judged, broken)}).model_dump(
+            mode="json"
+        ),
         evidence=_evidence(explained, judged, min(now, span.end - _JUST_BEFORE)),
         value=judged.view.value,
         recommended=_recommended(grade).model_dump(mode="json"),
     )
+
+
+def _guardrails(judged: Judged, broken: Sequence[Breach]) -> list[GuardrailView]:
+    """As they were served: with the moment since when one does not hold, and the value that broke it."""
+    still = {(one.metric, one.must): one for one in broken if one.until is None}
+    return [
+        view.model_copy(update={"since": one.since, "value_then": one.value, "worst_value": one.worst})
+        if view.holds is False and (one := still.get((view.metric, view.must))) is not None
+        else view
+        for view in judged.view.guardrails
+    ]
 
 
 def _evidence(explained: ExplainView | None, judged: Judged, as_of: datetime) -> dict[str, Any]:

@@ -122,6 +122,8 @@ async def test_a_close_seals_values_evidence_and_grades(story: Story) -> None:
     (breach,) = cheap.grade.recommended.breaches
     assert (breach.metric, breach.value, breach.until) == ("support/largest", Decimal(140), None)
     assert breach.since == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+    (sealed,) = cheap.guardrails
+    assert (sealed.holds, sealed.since, sealed.value_then) == (False, breach.since, Decimal(140))
     assert (reach.sealed.closed_by, reach.sealed.note, reach.sealed.included) == ("dana", "All is in", 4)
     assert {name for name, value in before if value != getattr(reach, name)} == {
         "cycle",
