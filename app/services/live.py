@@ -35,7 +35,7 @@ MOST_BEHIND = 1_000
 #: The longest that the hub does not look, in seconds, though no bell rings.
 LONGEST_WAIT = 1.0
 #: Seconds that a reader waits for the first look.
-_FIRST_LOOK = 5.0
+_FIRST_LOOK = 15.0
 _MARK = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})\.([0-9]{1,12})\.([0-9]{1,15})\.([0-9a-f]{1,40})")
 
 MaySee = Callable[[str], bool]

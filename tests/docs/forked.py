@@ -108,7 +108,7 @@ def _run(arguments: list[str]) -> int:
 
 def _settle() -> None:
     """Wait until every delivery is applied and every metric's rule is built; a bounded number of looks."""
-    import time
+    import threading
 
     import httpx
 
@@ -119,7 +119,7 @@ def _settle() -> None:
             building = [one for one in http.get("/v1/metrics").json()["items"] if one["is_building"]]
             if not waiting and not building:
                 return
-            time.sleep(0.05)
+            threading.Event().wait(0.05)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ _EMPTY = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
     "AND pid <> pg_backend_pid()",
     *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),
+    "DELETE FROM touch",  # once more: what was deleted after it left its words there
     "DO $$ DECLARE one record; BEGIN FOR one IN SELECT sequencename FROM pg_sequences LOOP "
     "EXECUTE format('ALTER SEQUENCE %I RESTART', one.sequencename); END LOOP; END $$",
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 #: The supervisor with fake children, and the whole thing.
 WITH_FAKES = (sys.executable, "-m", "tests.fakes.up")
