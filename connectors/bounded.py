@@ -28,6 +28,22 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         self._max_bytes = max_bytes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response, headers, stream = await self._answered(request)
+        return httpx.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
+
+    async def exchange(self, request: httpx.Request) -> httpx.Response:
+        """As `handle_async_request`, the body read to its end."""
+        response, headers, stream = await self._answered(request)
+        try:
+            body = b"".join([piece async for piece in stream])
+        finally:
+            await stream.aclose()
+        return httpx.Response(
+            response.status_code, headers=headers, content=body, request=request, extensions=response.extensions
+        )
+
+    async def _answered(self, request: httpx.Request) -> tuple[httpx.Response, httpx.Headers, httpx.AsyncByteStream]:
+        """The answer as it came, and its headers and its body as they may be had."""
         host = self._check(request.url)
         ends = asyncio.get_running_loop().time() + self._deadline.total_seconds()
         failure: ConnectorError
@@ -37,13 +53,13 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         except _TRANSPORT_ERRORS as error:
             failure = _failure(error, host)
         else:
-            return await self._bounded(response, request, host, ends)
+            return response, *await self._bounded(response, request, host, ends)
         raise failure
 
     async def _bounded(
         self, response: httpx.Response, request: httpx.Request, host: str, ends: float
-    ) -> httpx.Response:
-        headers = response.headers.copy()
+    ) -> tuple[httpx.Headers, httpx.AsyncByteStream]:
+        headers = response.headers
         coding = headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
             await response.aclose()
@@ -58,7 +74,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         if response.status_code >= 400 and authorization:
             headers.pop("content-length", None)
             stream = _RedactedStream(stream, authorization)
-        return httpx.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
+        return headers, stream
 
     def _check(self, url: httpx.URL) -> str:
         if url.scheme not in ("http", "https") or not url.host:

@@ -17,6 +17,7 @@ import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream
 
 from connectors.answer import decode_json, parse_retry_after, raise_for_status
 from connectors.bounded import BoundedTransport
@@ -50,12 +51,15 @@ DEADLINE = timedelta(seconds=30)
 MAX_BYTES = 32 * 1024 * 1024
 MAX_CONNECTIONS = 100
 MAX_CONNECTIONS_PER_HOST = 32
+PIECE = 256 * 1024  # of a body that is read at a time, and half of what waits for that on each connection
 
 
 class OutboundClient(httpx.AsyncClient):
     """An `httpx.AsyncClient` over a bounded transport; it follows no redirect, whatever a call asks for."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, guard: OutboundGuard, user_agent: str) -> None:
+    def __init__(
+        self, transport: "BoundedTransport | _CountedTransport", guard: OutboundGuard, user_agent: str
+    ) -> None:
         self.outbound = transport
         self.guard = guard
         self.user_agent = user_agent
@@ -75,8 +79,19 @@ class OutboundClient(httpx.AsyncClient):
         raise AccessDeniedError("The address of the request is not a valid URL.")
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """As httpx's, with redirects off."""
-        return await super().send(request, **{**options, "follow_redirects": False})
+        """As httpx's, with redirects off.
+
+        Most calls want the whole answer and bring their credential as a header: these go to the transport at once,
+        past the layers for what they do not use (half of what a request costs).
+        """
+        auth = options.get("auth", self.auth)
+        has_auth = bool(request.url.userinfo) or (self.auth if auth is httpx.USE_CLIENT_DEFAULT else auth) is not None
+        if has_auth or options.get("stream") or self.is_closed:
+            return await super().send(request, **{**options, "follow_redirects": False})
+        response = await self.outbound.exchange(request)
+        if "set-cookie" in response.headers:
+            self.cookies.extract_cookies(response)
+        return response
 
 
 def create_client(
@@ -149,19 +164,37 @@ def _network(guard: OutboundGuard, ssl_context: ssl.SSLContext) -> AiohttpTransp
         )
         # No cookies here: this session is shared by every connection of every team.
         return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            read_bufsize=PIECE,
         )
 
-    return AiohttpTransport(client=open_session, verify=ssl_context, trust_env=False)
+    return _Network(client=open_session, verify=ssl_context, trust_env=False)
+
+
+class _Network(AiohttpTransport):
+    """As its own, in larger pieces: what a piece costs on its way does not hang on its size."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if isinstance(response.stream, AiohttpResponseStream):
+            response.stream.CHUNK_SIZE = 4 * PIECE
+        return response
 
 
 class _CountedTransport(httpx.AsyncBaseTransport):
     """Counts the requests of one run over a transport that it does not own."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, inner: "BoundedTransport | _CountedTransport") -> None:
         self._inner = inner
         self.calls = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
         return await self._inner.handle_async_request(request)
+
+    async def exchange(self, request: httpx.Request) -> httpx.Response:
+        self.calls += 1
+        return await self._inner.exchange(request)

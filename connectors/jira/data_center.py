@@ -160,7 +160,7 @@ class DataCenterSession(JiraSession):
 
     async def _completed(self, found: Sequence[_Issue]) -> tuple[list[Issue], Histories]:
         """The issues with whole histories: what a search cuts or leaves out is asked for by the issue."""
-        histories: Histories = {}
+        histories: dict[str, list[ChangeHistory]] = {}
         short: list[_Issue] = []
         for issue in found:
             log = issue.changelog

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import Any, TypedDict
+from functools import lru_cache, partial
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
@@ -21,7 +21,10 @@ from connectors.jira.payloads import (
     IssueError,
     IssuePage,
     Named,
+    in_utc,
     moment,
+    moment_text,
+    name_of,
     part_of,
     readable,
 )
@@ -42,9 +45,14 @@ _SYSTEM = {
     "assignee": "assignee",
     "components": "components",
 }
-_THINGS: dict[str, Any] = {
-    **dict.fromkeys(("issuetype", "project", "status", "priority", "resolution", "assignee"), Named | None),
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+# What is decoded of these: of most things their names are found by their text.
+_SHAPES: dict[str, Any] = {
+    **dict.fromkeys(("issuetype", "project", "status", "priority", "resolution", "assignee"), msgspec.Raw),
     "components": list[Named] | None,
+    "created": _Moment,
+    "updated": _Moment,
+    "resolutiondate": _Moment | None,
 }
 _MOMENTS = frozenset({"created", "updated", "resolved"})
 _MOMENT_SCHEMA = FieldSchema(type="datetime")
@@ -55,6 +63,12 @@ class FieldPlan:
     """The fields of a dataset: Jira's id and schema for each name that a record has them under."""
 
     columns: tuple[tuple[str, str, FieldSchema | None], ...]
+    # Name, id, and what makes of a value what people see.
+    _shown: tuple[tuple[str, str, Callable[[Any], JsonValue]], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        shown = tuple((name, field_id, _shown_by(name, field_id, schema)) for name, field_id, schema in self.columns)
+        object.__setattr__(self, "_shown", shown)
 
     @property
     def ids(self) -> list[str]:
@@ -73,14 +87,25 @@ class FieldPlan:
     def values(self, issue: Issue) -> dict[str, JsonValue]:
         """The issue's fields as people see them; absent ones are None."""
         found: dict[str, JsonValue] = {"key": issue.key}
-        for name, field_id, schema in self.columns:
-            value = issue.fields.get(field_id)
-            if value is not None and name == "project":
-                value = part_of(value, "key") or readable(value)
-            elif value is not None:
-                value = readable(value, schema)
-            found[name] = value
+        held = issue.fields
+        for name, field_id, shown in self._shown:
+            value = held.get(field_id)
+            found[name] = None if value is None else shown(value)
         return found
+
+
+def _project(value: Any) -> JsonValue:
+    return part_of(value, "key") or readable(value)
+
+
+def _shown_by(name: str, field_id: str, schema: FieldSchema | None) -> Callable[[Any], JsonValue]:
+    if name == "project":
+        return _project
+    if _SHAPES.get(field_id) is msgspec.Raw:
+        return name_of
+    if schema is not None and schema.type == "datetime":
+        return moment_text
+    return partial(readable, schema=schema)
 
 
 def plan_fields(names: Sequence[str], details: Sequence[FieldDetails]) -> FieldPlan:
@@ -120,7 +145,7 @@ def _find(name: str, details: Sequence[FieldDetails], by_id: dict[str, FieldDeta
 @lru_cache(maxsize=64)
 def _shapes(ids: tuple[str, ...]) -> dict[type, Any]:
     # A dictionary whose keys are the fields asked for; the rest is skipped.
-    fields = TypedDict("fields", {one: _THINGS.get(one, Any) for one in ids}, total=False)  # type: ignore[misc]
+    fields = TypedDict("fields", {one: _SHAPES.get(one, Any) for one in ids}, total=False)  # type: ignore[misc]
     issue = msgspec.defstruct("Issue", [("id", str), ("key", str), ("fields", fields)], frozen=True)
     issues = list[issue]  # type: ignore[valid-type]
     errors: tuple[Any, Any] = (list[IssueError], msgspec.field(default_factory=list))
@@ -135,6 +160,8 @@ def _shapes(ids: tuple[str, ...]) -> dict[type, Any]:
 def moment_of(issue: Issue, field_id: str) -> datetime:
     """A moment that every issue has (`created`, `updated`); UnexpectedResponseError where it is missing."""
     value: Any = issue.fields.get(field_id)
+    if type(value) is datetime:
+        return in_utc(value)
     if not isinstance(value, str):
         raise UnexpectedResponseError(f"Jira sent the issue {issue.key[:60]!r} without {field_id!r}.")
     return moment(value)

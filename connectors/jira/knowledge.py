@@ -13,7 +13,8 @@ from connectors.contract import Cursor, JsonValue
 from connectors.errors import AuthenticationError, UnexpectedResponseError
 from connectors.jira.deployment import explain_refusal
 from connectors.jira.fields import FieldPlan, plan_fields
-from connectors.jira.payloads import FieldSchema, StatusCategories, from_milliseconds, milliseconds
+from connectors.jira.histories import StatusCategories
+from connectors.jira.payloads import FieldSchema, from_milliseconds, milliseconds
 from connectors.jira.session import JiraSession, beside
 
 #: How long the fields and statuses of a site are believed to be what they were.

@@ -3,20 +3,20 @@
 The shapes follow Atlassian's OpenAPI document; a member that is required here is one we can not do without.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
 
-from connectors.contract import JsonValue, Transition
+from connectors.contract import JsonValue
 from connectors.errors import UnexpectedResponseError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 #: Jira's keys of the three status categories; `undefined` is no category.
 CATEGORIES = {"new": "to_do", "indeterminate": "in_progress", "done": "done"}
@@ -63,9 +63,13 @@ class Count(msgspec.Struct, frozen=True):
     count: int
 
 
+# Most of what is decoded is these; they hold nothing that could lead back to them, so the collector need not look.
+
+
 class ChangeItem(
     msgspec.Struct,
     frozen=True,
+    gc=False,
     rename={"before_id": "from", "before": "fromString", "after_id": "to", "after": "toString"},
 ):
     field: str | None = None
@@ -76,7 +80,7 @@ class ChangeItem(
     after: str | None = None
 
 
-class ChangeHistory(msgspec.Struct, frozen=True):
+class ChangeHistory(msgspec.Struct, frozen=True, gc=False):
     """One save of an issue. `created` is epoch milliseconds from the bulk resource, ISO 8601 from the others."""
 
     id: str
@@ -84,9 +88,17 @@ class ChangeHistory(msgspec.Struct, frozen=True):
     items: list[ChangeItem] = []
 
 
-class IssueChangelog(msgspec.Struct, frozen=True):
+class BulkHistory(msgspec.Struct, frozen=True, gc=False):
+    """As `ChangeHistory`, its items as they came: of one field, the same few come again and again."""
+
+    id: str
+    created: str | int
+    items: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class IssueChangelog(msgspec.Struct, frozen=True, gc=False):
     issueId: str
-    changeHistories: list[ChangeHistory]
+    changeHistories: list[BulkHistory]
 
 
 class ChangelogPage(msgspec.Struct, frozen=True):
@@ -163,11 +175,44 @@ class Named(msgspec.Struct, frozen=True):
     child: Any = None
 
 
+# The same few things come in issue after issue, and finding their text in a table costs less than reading it again.
+@lru_cache(maxsize=1024)
+def _thing(text: bytes) -> Named | None:
+    thing: Named | None = decoder_of(Named | None).decode(text)
+    return thing
+
+
+@lru_cache(maxsize=2048)
+def _name_of(text: bytes) -> JsonValue:
+    return readable(_thing(text))
+
+
+def opened(value: msgspec.Raw) -> Any:
+    """What was kept as it came: a `Named`, or whatever else it is."""
+    text = bytes(value)
+    try:
+        return _thing(text)
+    except msgspec.ValidationError:
+        return decode(text, Any, "issues")
+
+
 def part_of(value: Any, name: str) -> Any:
     """A member of something that has a name; None where it is nothing of the kind."""
-    if isinstance(value, Named):
+    if type(value) is msgspec.Raw:
+        value = opened(value)
+    if type(value) is Named:
         return getattr(value, name)
     return value.get(name) if isinstance(value, dict) else None
+
+
+def name_of(value: Any) -> JsonValue:
+    """What a thing is called, as `readable` says it."""
+    if type(value) is msgspec.Raw:
+        try:
+            return _name_of(bytes(value))
+        except msgspec.ValidationError:
+            return readable(opened(value))
+    return readable(value)
 
 
 def _exact(text: str) -> Decimal:
@@ -202,12 +247,22 @@ def moment(value: str | int) -> datetime:
 
     The document's example of bulk changelogs gives a number where its schema says a string, so both are read.
     """
-    if isinstance(value, str):
-        return _moment_of_text(value)
+    if type(value) is not int:
+        return _moment_of_text(str(value))
     try:
-        return _EPOCH + timedelta(0, 0, 0, value)
+        return _EPOCH + value * _MILLISECOND
     except OverflowError as error:
         raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {str(value)[:40]!r}.") from error
+
+
+def in_utc(at: datetime) -> datetime:
+    """The same moment in UTC; UnexpectedResponseError where that is beyond what a date can hold."""
+    if at.tzinfo is UTC:
+        return at
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {at}.") from error
 
 
 @lru_cache(maxsize=4096)  # an issue's moments are read for its fields and for what it is ordered by
@@ -223,7 +278,7 @@ def _moment_of_text(value: str) -> datetime:
 
 def microseconds(at: datetime) -> int:
     """Microseconds since 1970, exactly."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def milliseconds(at: datetime) -> int:
@@ -236,11 +291,18 @@ def from_milliseconds(value: int) -> datetime:
     return _EPOCH + value * _MILLISECOND
 
 
+def moment_text(value: Any) -> JsonValue:
+    """A moment as people see it, in UTC; what is none stays what it is."""
+    return rfc3339(in_utc(value)) if type(value) is datetime else readable(value, _MOMENT_SCHEMA)
+
+
 def rfc3339(at: datetime) -> str:
     """`at` in UTC as RFC 3339 with `Z`."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    text: str = msgspec.to_builtins(at.astimezone(UTC))
+    return text
 
 
+_MOMENT_SCHEMA = FieldSchema(type="datetime")
 # What names a thing, most telling first: an option's value, a user's display name, anything else's name.
 _NAMING = ("value", "displayName", "name", "key", "id")
 
@@ -252,6 +314,8 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
     """
     if value is None:
         return None
+    if type(value) is msgspec.Raw:
+        return name_of(value)
     if type(value) is Named:
         for name in (value.value, value.displayName, value.name, value.key, value.id):
             if name is not None and not isinstance(name, (dict, list)):
@@ -290,62 +354,3 @@ def _named(value: Mapping[str, Any]) -> JsonValue:
         if named is not None and not isinstance(named, (dict, list)):
             return _with_child(named, value.get("child") if key == "value" else None)
     return {key: readable(item) for key, item in value.items()}
-
-
-_PLACE = itemgetter(0, 1, 2)  # moment, history, position in it
-
-
-class StatusCategories:
-    """The category of a status: by its id where history still knows it, else by its name where that is unambiguous."""
-
-    def __init__(self, statuses: Iterable[tuple[str, str, str | None]]) -> None:
-        self._by_id: dict[str, tuple[str, str | None]] = {}
-        #: What statuses were called where it was met, and what the site calls them now.
-        self.renamed: dict[str, str] = {}
-        by_name: dict[str, set[str | None]] = {}
-        for status_id, name, category in statuses:
-            self._by_id[status_id] = (name, category)
-            by_name.setdefault(name, set()).add(category)
-        self._by_name = {name: next(iter(found)) for name, found in by_name.items() if len(found) == 1}
-
-    def knows(self, status_id: str | None, name: str | None) -> bool:
-        """Whether the site has the status."""
-        return status_id in self._by_id or name in self._by_name
-
-    def category(self, status_id: str | None, name: str | None) -> str | None:
-        """`to_do`, `in_progress` or `done`; None where the site no longer knows the status."""
-        found = self._by_id.get(status_id) if status_id is not None else None
-        if found is not None:
-            if name is not None and name != found[0]:
-                self.renamed[name] = found[0]
-            return found[1]
-        return self._by_name.get(name) if name is not None else None
-
-
-def status_transitions(histories: Sequence[ChangeHistory], categories: StatusCategories) -> tuple[Transition, ...]:
-    """The status changes of one issue in order of their moments, equal moments in the order of Jira's history ids."""
-    changes = [
-        (moment(history.created), _history_number(history.id), position, item)
-        for history in histories
-        for position, item in enumerate(history.items)
-        if (item.fieldId or item.field) == "status"
-    ]
-    changes.sort(key=_PLACE)
-    category = categories.category
-    found: list[Transition] = []
-    last = None
-    for change in changes:
-        at, number, position, item = change
-        if last is not None and number == last[1] and position == last[2] and at == last[0]:
-            continue  # a history that comes twice counts once
-        last = change
-        before, after = category(item.before_id, item.before), category(item.after_id, item.after)
-        found.append(Transition("status", at, len(found), item.before, item.after, before, after))
-    return tuple(found)
-
-
-def _history_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise UnexpectedResponseError(f"Jira sent a history whose id is no number: {text[:40]!r}.") from error

@@ -16,18 +16,11 @@ from typing import NamedTuple, TypeGuard
 from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange
 from connectors.errors import QueryError, UnexpectedResponseError
 from connectors.jira.fields import moment_of
+from connectors.jira.histories import History, status_transitions
 from connectors.jira.jql import in_stable_order, updated_since
 from connectors.jira.knowledge import SiteKnowledge, learn, recall
 from connectors.jira.models import JiraDataset
-from connectors.jira.payloads import (
-    ChangeHistory,
-    Issue,
-    from_milliseconds,
-    microseconds,
-    milliseconds,
-    part_of,
-    status_transitions,
-)
+from connectors.jira.payloads import Issue, from_milliseconds, microseconds, milliseconds
 from connectors.jira.scope import scope_jql
 from connectors.jira.session import Histories, JiraSession, together
 
@@ -50,6 +43,7 @@ class _Reader:
         self.knowledge = knowledge
         self.unmapped: Counter[str] = Counter()
         self.moves: Counter[str] = Counter()
+        self._home = session.config.home
         self._learning = asyncio.Lock()
 
     async def all(self, jql: str) -> AsyncGenerator[Page, None]:
@@ -99,16 +93,10 @@ class _Reader:
         return [self._record(issue, histories.get(issue.id, ())) for issue in issues.values()]
 
     def _knows_all(self, histories: Histories) -> bool:
-        categories = self.knowledge.categories
-        return all(
-            categories.knows(item.after_id, item.after)
-            for saves in histories.values()
-            for save in saves
-            for item in save.items
-            if (item.fieldId or item.field) == "status"
-        )
+        moves = self.knowledge.categories.moves
+        return all(move.is_known for saves in histories.values() for save in saves for move in moves(save))
 
-    def _record(self, issue: Issue, histories: Sequence[ChangeHistory]) -> RecordChange:
+    def _record(self, issue: Issue, histories: Sequence[History]) -> RecordChange:
         categories = self.knowledge.categories
         transitions = status_transitions(histories, categories)
         for transition in transitions:
@@ -116,17 +104,17 @@ class _Reader:
                 self.moves[transition.after] += 1
                 if transition.after_category is None:
                     self.unmapped[transition.after] += 1
-        status = issue.fields.get("status")
+        fields = self.knowledge.plan.values(issue)
         # An issue that never moved has no transition that would tell its category.
-        category = categories.category(part_of(status, "id"), part_of(status, "name"))
+        fields["status_category"] = categories.of(issue.fields.get("status"))
         return RecordChange(
             entity=issue.id,
             name=issue.key,
             version=microseconds(moment_of(issue, "updated")),
             created=moment_of(issue, "created"),
-            fields=self.knowledge.plan.values(issue) | {"status_category": category},
+            fields=fields,
             transitions=transitions,
-            link=f"{home}/browse/{issue.key}" if (home := self.session.config.home) else None,
+            link=f"{self._home}/browse/{issue.key}" if self._home else None,
         )
 
     def warnings(self) -> list[str]:

@@ -22,11 +22,12 @@ from connectors.contract import Toolbox
 from connectors.errors import AccessDeniedError, QueryError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure, short_wait
 from connectors.jira.fields import FieldPlan
+from connectors.jira.histories import History
 from connectors.jira.jql import among
 from connectors.jira.models import JiraConfig
 from connectors.jira.payloads import (
     Account,
-    ChangeHistory,
+    BulkHistory,
     ChangelogPage,
     Count,
     FetchedIssues,
@@ -61,7 +62,7 @@ ShapeT = TypeVar("ShapeT")
 OtherT = TypeVar("OtherT")
 PageT = TypeVar("PageT", IssuePage, IssueIdPage)
 IssuesT = TypeVar("IssuesT", FetchedIssues, IssuePage)
-Histories = dict[str, list[ChangeHistory]]
+Histories = Mapping[str, Sequence[History]]
 
 
 async def together(*works: Coroutine[Any, Any, ShapeT]) -> list[ShapeT]:
@@ -382,7 +383,7 @@ class JiraSession:
             "fieldIds": ["status"],
             "maxResults": HISTORIES_A_PAGE,
         }
-        found: Histories = {}
+        found: dict[str, list[BulkHistory]] = {}
         tokens: set[str] = set()
         while True:
             page = await self.post(f"{self.api}/changelog/bulkfetch", request, ChangelogPage, "changelogs")

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.errors import QueryError, UnexpectedResponseError
 from connectors.jira.fields import plan_fields
+from connectors.jira.histories import StatusCategories, status_transitions
 from connectors.jira.payloads import (
     ChangeHistory,
     ChangeItem,
@@ -15,14 +16,12 @@ from connectors.jira.payloads import (
     FieldSchema,
     Issue,
     IssuePage,
-    StatusCategories,
     StatusCategory,
     StatusDetails,
     decode,
     microseconds,
     moment,
     readable,
-    status_transitions,
 )
 
 
