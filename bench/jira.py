@@ -1,15 +1,18 @@
-"""Reading Jira: our connector, the `jira` package and a raw sequential read, from one fake site.
+"""Reading Jira: our connector, raw sequential reads, the `jira` package and `tap-jira`, from one fake site.
 
-Each reader is a process of its own; they take turns. The raw read takes every page with every field, one after the
-other, and parses nothing. The package emits every field, ours what a dataset holds. Peak memory is over what the
-process holds idle. `tap-jira` is not among them: it speaks to nothing but https.
+Each reader is a process of its own; they take turns. The raw reads take every page with every field, one after the
+other, and parse nothing: `raw` with Python's own `http.client`, which does the least that can be done, `requests` with
+the client that a script would use. The package and the tap emit every field, ours what a dataset holds. Peak memory is
+over what the process holds idle. The tap gets the site over https, for it speaks to nothing else.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import shutil
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -18,8 +21,12 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.jira_site import SHAPES
+from bench.jira_tap import make_certificate, read_with_tap
 from bench.report import machine, table
 
 NAME = "jira"
@@ -30,7 +37,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--issues", type=int, nargs="+", default=[10_000, 100_000], metavar="N")
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.1], metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of the fast readers (5)")
-    parser.add_argument("--package", action="store_true", help="the jira package too, once, at 10,000 issues")
+    parser.add_argument("--shape", choices=list(SHAPES), default="lean", help="of an issue: see bench.jira_site")
+    parser.add_argument("--package", action="store_true", help="the jira package too, once, at the fewest issues")
+    parser.add_argument("--tap", default=shutil.which("tap-jira"), metavar="PATH", help="of tap-jira: it too, once")
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -42,8 +51,9 @@ async def run(arguments: argparse.Namespace) -> None:
 
 def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None:
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    with _site(issues, latency) as url:
-        names = ["raw", "ours", "changes"]
+    is_first = issues == min(arguments.issues) and not latency
+    with _site(issues, latency, arguments.shape) as url:
+        names = ["raw", "requests", "ours", "changes"]
         for round_number in range(arguments.rounds + 1):
             for name in names:
                 measured = _read(name, url)
@@ -51,20 +61,22 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
                 assert measured["issues"] == expected, (name, measured)
                 if round_number:  # the first one warms up
                     found[name].append(measured)
-        if issues == 10_000 and arguments.package and not latency:
+        if arguments.package and is_first:
             found["jira package"].append(_read("jira package", url))
-    raw = found["raw"]
+    if arguments.tap and is_first:
+        found["tap-jira"].append(_tap(arguments.tap, issues, arguments.shape))
+    raw, asked = (statistics.median(run["wall"] for run in found[name]) for name in ("raw", "requests"))
     rows = []
     for name, runs in found.items():
         wall = [run["wall"] for run in runs]
-        ratio = statistics.median(wall) / statistics.median(run["wall"] for run in raw)
         whole = statistics.median(run["process"] for run in runs)
         rows.append(
             [
                 name,
                 f"{statistics.median(wall):.2f}",
                 f"{min(wall):.2f}–{max(wall):.2f}",
-                f"{ratio:.3f}",
+                f"{statistics.median(wall) / raw:.3f}",
+                f"{statistics.median(wall) / asked:.3f}",
                 f"{whole:.2f}",
                 f"{statistics.median(run['cpu'] for run in runs):.2f}",
                 f"{runs[0]['requests']:,}",
@@ -72,18 +84,19 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
                 f"{max(run['memory'] for run in runs):.0f}",
             ]
         )
-    header = ["reader", "wall s", "spread", "of raw", "process s", "CPU s", "requests", "MB", "peak MB"]
-    print(f"{issues:,} issues, {latency * 1000:.0f} ms\n\n{table(header, rows)}\n", flush=True)
+    header = ["reader", "wall s", "spread", "of raw", "of requests", "process s", "CPU s", "requests", "MB", "peak MB"]
+    print(f"{issues:,} {arguments.shape} issues, {latency * 1000:.0f} ms\n\n{table(header, rows)}\n", flush=True)
 
 
 @contextmanager
-def _site(issues: int, latency: float) -> Iterator[str]:
+def _site(issues: int, latency: float, shape: str = "lean", certificate: Path | None = None) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = ["-m", "bench.jira_site", "--port", str(port), "--issues", str(issues), "--latency", str(latency)]
+    command += ["--shape", shape] + (["--certificate", str(certificate)] if certificate else [])
     process = subprocess.Popen([sys.executable, *command])
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     try:
         while process.poll() is None:
             try:
@@ -108,7 +121,18 @@ def _read(name: str, url: str) -> dict[str, Any]:
     return measured | {"process": time.perf_counter() - began} | _stats(url)
 
 
+def _tap(tap: str, issues: int, shape: str) -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        certificate = make_certificate(Path(folder))
+        with _site(issues, 0.0, shape, certificate) as url:
+            _stats(url)
+            measured = read_with_tap(tap, url, Path(folder))
+            assert measured["issues"] == issues, measured
+            return measured | _stats(url)
+
+
 def _stats(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/stats") as answer:
+    unproven = ssl._create_unverified_context() if url.startswith("https") else None
+    with urllib.request.urlopen(f"{url}/stats", context=unproven) as answer:
         found: dict[str, Any] = json.load(answer)
     return found

@@ -38,11 +38,12 @@ Cursor: TypeAlias = dict[str, JsonValue]
 
 # --- what a connector hands over -------------------------------------------------------------------------------------
 
+# A read makes more of the next two than of anything else: a frozen dataclass takes ten times as long as a struct.
+
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
     """One change of one field of an entity, as the tool's history tells it.
 
-    A read makes more of these than of anything else, so it is a struct: a frozen dataclass takes ten times as long.
     `order` keeps the source's order where moments are equal. Categories are the tool's own grouping of the value,
     normalised to `to_do`, `in_progress` or `done` (None: unmapped, or not a status).
     """
@@ -58,19 +59,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-# So `dataclasses.replace` and its like take it as they take the other values of this page.
-_AS_DATACLASS = make_dataclass(
-    "Transition",
-    [
-        (one.name, one.type) if one.required else (one.name, one.type, field(default=one.default))
-        for one in msgspec.structs.fields(Transition)
-    ],
-)
-Transition.__dataclass_fields__ = {one.name: one for one in fields(_AS_DATACLASS)}
-
-
-@dataclass(frozen=True, slots=True)
-class RecordChange:
+class RecordChange(msgspec.Struct, frozen=True):
     """The newest version of one entity of the tool.
 
     `entity` is the tool's stable id (never a name or a key that can be moved); `name` is what people call it
@@ -86,6 +75,21 @@ class RecordChange:
     transitions: Sequence[Transition] = ()
     link: str | None = None
     is_deleted: bool = False
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+def _as_dataclass(struct: type[msgspec.Struct]) -> dict[str, Field[Any]]:
+    """What `dataclasses.replace` and its like have to know, to take these two as they take the other values here."""
+    members = [
+        (one.name, one.type) if one.required else (one.name, one.type, field(default=one.default))
+        for one in msgspec.structs.fields(struct)
+    ]
+    return {one.name: one for one in fields(make_dataclass(struct.__name__, members))}
+
+
+Transition.__dataclass_fields__ = _as_dataclass(Transition)
+RecordChange.__dataclass_fields__ = _as_dataclass(RecordChange)
 
 
 #: Why an entity that was asked for by its id is not there. `deleted`: the tool has it no more. `out_of_scope`: it has,

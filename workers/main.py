@@ -10,6 +10,7 @@ from arq.cron import cron
 from arq.typing import WorkerCoroutine
 from arq.worker import func
 
+from app.collector import settle
 from app.queue import JOB_BUILD, JOB_DELIVERIES, JOB_PULL, QUEUE, decode_job, encode_job
 from app.runtime import open_runtime
 from app.settings import Settings
@@ -35,6 +36,7 @@ async def startup(context: dict[str, Any]) -> None:
     context["close"] = runtime.__aexit__
     context["owner"] = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     context["errands"] = Errands()
+    settle()
     log.info("worker.started", owner=context["owner"])
 
 

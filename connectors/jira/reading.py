@@ -8,10 +8,10 @@ behind. At most `_IN_FLIGHT` batches wait while one is made to records, whatever
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard, TypeVar
 
 from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange
 from connectors.errors import QueryError, UnexpectedResponseError
@@ -32,7 +32,10 @@ DEEP_EVERY = timedelta(hours=1)
 
 _ID = re.compile(r"[0-9]{1,18}")
 _BATCH = 500
-_IN_FLIGHT = 5
+_IN_FLIGHT = 6
+_AT_ONCE = 100
+
+ItemT = TypeVar("ItemT")
 
 
 class _Reader:
@@ -49,7 +52,7 @@ class _Reader:
     async def all(self, jql: str) -> AsyncGenerator[Page, None]:
         """The records of everything that a query takes."""
         if self.session.reads_by_id:
-            async with aclosing(self.pages(self.session.ids(jql))) as pages:
+            async with aclosing(Ahead(self.session.ids(jql))) as ids, aclosing(self.pages(ids)) as pages:
                 async for page in pages:
                     yield page
             return
@@ -57,7 +60,7 @@ class _Reader:
             async for issues, histories in batches:
                 yield Page(await self.records(issues, histories))
 
-    async def pages(self, ids: AsyncGenerator[list[str], None]) -> AsyncGenerator[Page, None]:
+    async def pages(self, ids: AsyncIterator[list[str]]) -> AsyncGenerator[Page, None]:
         """The records of all these issues, in the order of their ids; while some are made others are on their way."""
         pending: deque[asyncio.Task[tuple[list[Issue], Histories]]] = deque()
         try:
@@ -90,7 +93,12 @@ class _Reader:
             async with self._learning:
                 if not self.knowledge.is_fresh:
                     self.knowledge = await learn(self.session, self.knowledge.names)
-        return [self._record(issue, histories.get(issue.id, ())) for issue in issues.values()]
+        made: list[RecordChange] = []
+        for issue in issues.values():
+            made.append(self._record(issue, histories.get(issue.id, ())))
+            if len(made) % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # what has come meanwhile is taken in, and what may go is sent
+        return made
 
     def _knows_all(self, histories: Histories) -> bool:
         moves = self.knowledge.categories.moves
@@ -130,16 +138,44 @@ class _Reader:
         ]
 
 
-async def _in_batches(ids: AsyncGenerator[list[str], None]) -> AsyncGenerator[list[str], None]:
+async def _in_batches(ids: AsyncIterator[list[str]]) -> AsyncGenerator[list[str], None]:
     waiting: list[str] = []
-    async with aclosing(ids):
-        async for found in ids:
-            waiting += found
-            while len(waiting) >= _BATCH:
-                yield waiting[:_BATCH]
-                del waiting[:_BATCH]
+    async for found in ids:
+        waiting += found
+        while len(waiting) >= _BATCH:
+            yield waiting[:_BATCH]
+            del waiting[:_BATCH]
     if waiting:
         yield waiting
+
+
+class Ahead(AsyncIterator[ItemT]):
+    """The items of a generator, the next one on its way while one is used, the first from now on."""
+
+    def __init__(self, items: AsyncGenerator[ItemT, None]) -> None:
+        self._items = items
+        self._next = self._ask()
+
+    def _ask(self) -> asyncio.Task[list[ItemT]]:
+        return asyncio.create_task(self._take())
+
+    async def _take(self) -> list[ItemT]:
+        async for item in self._items:
+            return [item]
+        return []
+
+    async def __anext__(self) -> ItemT:
+        found = await self._next
+        if not found:
+            raise StopAsyncIteration
+        self._next = self._ask()
+        return found[0]
+
+    async def aclose(self) -> None:
+        """Ask for nothing more."""
+        self._next.cancel()
+        await asyncio.gather(self._next, return_exceptions=True)
+        await self._items.aclose()
 
 
 async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor | None) -> AsyncGenerator[Page, None]:
@@ -149,24 +185,28 @@ async def read_issues(session: JiraSession, dataset: JiraDataset, cursor: Cursor
     """
     began = session.toolbox.now()
     jql = await scope_jql(session, dataset)
-    knowledge = recall(cursor, dataset.fields, began) or await learn(session, dataset.fields)
-    reader = _Reader(session, knowledge)
-    fingerprint = knowledge.plan.fingerprint(jql)
-    marks, warnings = _marks(cursor, fingerprint)
-    is_deep = marks is None or not timedelta(0) <= began - marks.deep < DEEP_EVERY
-    few = None
-    if marks is None:
-        sought = in_stable_order(jql)
-    else:
-        sought = updated_since(jql, milliseconds(marks.watermark - (DEEP_OVERLAP if is_deep else OVERLAP)))
-        few = await session.few(sought, knowledge.plan)
-    # The mark is when the read began, by the earlier of two clocks: what changed while it ran is read by the next one.
-    started = min(began, session.tool_time())
-    if few is not None:
-        yield Page(await reader.records(*few))
-    else:
-        async with aclosing(reader.all(sought)) as pages:
-            async for page in pages:
+    async with AsyncExitStack() as stack:
+        ids = None
+        if cursor is None and session.reads_by_id:  # everything will be asked for, whatever is learned of the site
+            ids = await stack.enter_async_context(aclosing(Ahead(session.ids(in_stable_order(jql)))))
+        knowledge = recall(cursor, dataset.fields, began) or await learn(session, dataset.fields)
+        reader = _Reader(session, knowledge)
+        fingerprint = knowledge.plan.fingerprint(jql)
+        marks, warnings = _marks(cursor, fingerprint)
+        is_deep = marks is None or not timedelta(0) <= began - marks.deep < DEEP_EVERY
+        few = None
+        if marks is None:
+            sought = in_stable_order(jql)
+        else:
+            sought = updated_since(jql, milliseconds(marks.watermark - (DEEP_OVERLAP if is_deep else OVERLAP)))
+            few = await session.few(sought, knowledge.plan)
+        # The mark is when the read began, by the earlier of two clocks: what changed while it ran is read by the next.
+        started = min(began, session.tool_time())
+        if few is not None:
+            yield Page(await reader.records(*few))
+        else:
+            pages = reader.all(sought) if ids is None else reader.pages(ids)
+            async for page in await stack.enter_async_context(aclosing(pages)):
                 yield page
     if marks is not None:
         started = max(started, marks.watermark)
