@@ -30,7 +30,9 @@ from bench.jira_tap import make_certificate, read_with_tap
 from bench.report import machine, table
 
 NAME = "jira"
-HELP = "reading Jira, against the jira package and a raw sequential read"
+HELP = "reading Jira, against the jira package, tap-jira and raw sequential reads"
+
+_READERS = ("raw", "requests", "ours", "changes")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.1], metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of the fast readers (5)")
     parser.add_argument("--shape", choices=list(SHAPES), default="lean", help="of an issue: see bench.jira_site")
+    parser.add_argument("--readers", nargs="+", choices=_READERS, default=_READERS, help="those that take turns")
     parser.add_argument("--package", action="store_true", help="the jira package too, once, at the fewest issues")
     parser.add_argument("--tap", default=shutil.which("tap-jira"), metavar="PATH", help="of tap-jira: it too, once")
 
@@ -53,9 +56,8 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     is_first = issues == min(arguments.issues) and not latency
     with _site(issues, latency, arguments.shape) as url:
-        names = ["raw", "requests", "ours", "changes"]
         for round_number in range(arguments.rounds + 1):
-            for name in names:
+            for name in arguments.readers:
                 measured = _read(name, url)
                 expected = issues // 100 if name == "changes" else issues
                 assert measured["issues"] == expected, (name, measured)
@@ -65,7 +67,7 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
             found["jira package"].append(_read("jira package", url))
     if arguments.tap and is_first:
         found["tap-jira"].append(_tap(arguments.tap, issues, arguments.shape))
-    raw, asked = (statistics.median(run["wall"] for run in found[name]) for name in ("raw", "requests"))
+    bases = [statistics.median([run["wall"] for run in found[name]] or [0]) for name in ("raw", "requests")]
     rows = []
     for name, runs in found.items():
         wall = [run["wall"] for run in runs]
@@ -75,8 +77,7 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
                 name,
                 f"{statistics.median(wall):.2f}",
                 f"{min(wall):.2f}–{max(wall):.2f}",
-                f"{statistics.median(wall) / raw:.3f}",
-                f"{statistics.median(wall) / asked:.3f}",
+                *(f"{statistics.median(wall) / base:.3f}" if base else "" for base in bases),
                 f"{whole:.2f}",
                 f"{statistics.median(run['cpu'] for run in runs):.2f}",
                 f"{runs[0]['requests']:,}",

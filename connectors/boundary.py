@@ -107,7 +107,10 @@ def check_change(change: RecordChange) -> RecordChange:
         raise _unexpected("A record's fields", "are not a mapping")
     for key, value in change.fields.items():
         _check_text(key, "A record's field name", MAX_NAME)
-        _check_json(value, "A record's field")
+        if type(value) is str:
+            _check_text(value, "A record's field", MAX_TEXT, may_be_empty=True)
+        elif value is not None:
+            _check_json(value, "A record's field")
     for transition in _items(change.transitions, "A record's transitions"):
         _check_transition(transition)
     _check_optional_text(change.link, "A record's link", MAX_TEXT)
@@ -205,13 +208,16 @@ def _check_decimal(value: object, place: str) -> None:
 def _check_moment(value: object, place: str) -> None:
     if not isinstance(value, datetime):
         raise _unexpected(place, f"is a {type(value).__name__} and not a datetime")
-    if value.utcoffset() != timedelta(0):
+    if value.tzinfo is not UTC and value.utcoffset() != timedelta(0):
         raise _unexpected(place, "is not in UTC")
     if not EARLIEST <= value <= LATEST:
         raise _unexpected(place, "is out of range")
 
 
 def _check_text(value: object, place: str, limit: int, *, may_be_empty: bool = False) -> None:
+    # Nearly all text is this, and a page has tens of thousands: what is ASCII need not be encoded to be known as text.
+    if type(value) is str and value.isascii() and "\0" not in value and (0 < len(value) <= limit):
+        return
     if not isinstance(value, str):
         raise _unexpected(place, f"is a {type(value).__name__} and not text")
     if not value and not may_be_empty:

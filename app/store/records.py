@@ -135,7 +135,7 @@ def pack_transition(transition: Any) -> list[Any]:
     """A transition as the JSON kept in its record; `unpack_transition` reads it back."""
     return [
         transition.field,
-        transition.at.astimezone(UTC).isoformat(),
+        (transition.at if transition.at.tzinfo is UTC else transition.at.astimezone(UTC)).isoformat(),
         transition.order,
         transition.before,
         transition.after,

@@ -32,7 +32,7 @@ DEEP_EVERY = timedelta(hours=1)
 
 _ID = re.compile(r"[0-9]{1,18}")
 _BATCH = 500
-_IN_FLIGHT = 6
+_IN_FLIGHT = 5
 _AT_ONCE = 100
 
 ItemT = TypeVar("ItemT")
@@ -44,8 +44,8 @@ class _Reader:
     def __init__(self, session: JiraSession, knowledge: SiteKnowledge) -> None:
         self.session = session
         self.knowledge = knowledge
-        self.unmapped: Counter[str] = Counter()
-        self.moves: Counter[str] = Counter()
+        self.unmapped: Counter[str | None] = Counter()
+        self.moves: Counter[str | None] = Counter()
         self._home = session.config.home
         self._learning = asyncio.Lock()
 
@@ -98,6 +98,9 @@ class _Reader:
             made.append(self._record(issue, histories.get(issue.id, ())))
             if len(made) % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # what has come meanwhile is taken in, and what may go is sent
+        moves = [move for record in made for move in record.transitions if move.after is not None]
+        self.moves.update([move.after for move in moves])
+        self.unmapped.update([move.after for move in moves if move.after_category is None])
         return made
 
     def _knows_all(self, histories: Histories) -> bool:
@@ -107,11 +110,6 @@ class _Reader:
     def _record(self, issue: Issue, histories: Sequence[History]) -> RecordChange:
         categories = self.knowledge.categories
         transitions = status_transitions(histories, categories)
-        for transition in transitions:
-            if transition.after is not None:
-                self.moves[transition.after] += 1
-                if transition.after_category is None:
-                    self.unmapped[transition.after] += 1
         fields = self.knowledge.plan.values(issue)
         # An issue that never moved has no transition that would tell its category.
         fields["status_category"] = categories.of(issue.fields.get("status"))

@@ -156,6 +156,15 @@ async def test_a_redirect_is_an_answer_and_is_never_followed() -> None:
     assert len(site.requests) == 1
 
 
+async def test_a_call_with_credentials_of_its_own_is_made_with_them() -> None:
+    async with serve({"/": answer(b"ok")}) as site, create_client(LOOPBACK, ssl_context=plain_context()) as client:
+        await client.get(f"http://127.0.0.1:{site.port}/", auth=("ada", "secret"))
+        await client.get(f"http://127.0.0.1:{site.port}/")
+
+    sent = f"authorization: basic {base64.b64encode(b'ada:secret').decode()}".lower()
+    assert [sent in request.lower() for request in site.requests] == [True, False]
+
+
 async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve({"/": answer(b"direct")}) as site:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")

@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.errors import QueryError, UnexpectedResponseError
-from connectors.jira.fields import plan_fields
+from connectors.jira.fields import moment_of, plan_fields
 from connectors.jira.histories import StatusCategories, status_transitions
 from connectors.jira.payloads import (
+    BulkHistory,
     ChangeHistory,
     ChangeItem,
     FieldDetails,
@@ -161,6 +163,56 @@ def test_transitions_come_in_the_order_of_their_moments_and_then_of_their_ids() 
         (3, "c", "d"),
     ]
     assert found == status_transitions(histories[::-1], CATEGORIES)
+
+
+def test_items_that_come_again_and_again_are_read_as_if_each_came_alone() -> None:
+    items = [
+        b'[{"field":"priority","to":"1"},{"fieldId":"status","from":"1","fromString":"Open","to":"5","toString":"x"}]',
+        b'[{"field":"status","from":"5","fromString":"x","to":"1","toString":"Open"}]',
+    ]
+    bulk = [BulkHistory(str(one), 1_700_000_000_000 + one, msgspec.Raw(items[one % 2])) for one in range(5)]
+    alone = [
+        ChangeHistory(one.id, one.created, msgspec.json.decode(bytes(one.items), type=list[ChangeItem])) for one in bulk
+    ]
+    found = status_transitions(bulk, CATEGORIES)
+    assert len(found) == 5
+    assert found == status_transitions(alone, CATEGORIES)
+    assert {(one.before_category, one.after_category) for one in found} == {("to_do", "done"), ("done", "to_do")}
+
+
+@pytest.mark.parametrize("items", [b"null", b"[1]", b'[{"field":7}]', b'[{"field":"\xff"}]'])
+def test_items_of_another_shape_are_refused(items: bytes) -> None:
+    history = BulkHistory("1", 1_700_000_000_000, msgspec.Raw(items))
+    with pytest.raises(UnexpectedResponseError, match="changelogs"):
+        status_transitions([history], CATEGORIES)
+
+
+def test_more_changes_than_are_kept_are_read_all_the_same() -> None:
+    histories = [
+        BulkHistory(str(one), one, msgspec.Raw(b'[{"field":"status","toString":"%d"}]' % one)) for one in range(5_000)
+    ]
+    assert [one.after for one in status_transitions(histories, CATEGORIES)] == [str(one) for one in range(5_000)]
+
+
+@pytest.mark.parametrize(
+    ("status", "seen"),
+    [
+        (b'{"name":"Open","id":"1","self":"..."}', "Open"),
+        (b"null", None),
+        (b'"Open"', "Open"),
+        (b'["Open"]', ["Open"]),
+        (b'{"name":{"odd":1}}', None),
+    ],
+)
+def test_a_thing_is_what_it_is_called_whatever_it_comes_as(status: bytes, seen: object) -> None:
+    plan = plan_fields([], FIELDS)
+    body = b'{"issues":[{"id":"1","key":"A-1","fields":{"created":"2020-06-12T08:13:13.360+0800","updated":'
+    body += b'"2020-06-12T00:13:13.360+0000","status":%s}}],"isLast":true}' % status
+    [issue] = msgspec.json.decode(body, type=plan.shape(IssuePage)).issues
+    record = plan.values(issue)
+    assert record["status"] == seen
+    assert record["created"] == record["updated"] == "2020-06-12T00:13:13.360000Z"
+    assert moment_of(issue, "created") == moment_of(issue, "updated") == moment("2020-06-12T00:13:13.360Z")
 
 
 def _field(id: str, name: str, kind: str = "number", custom: str | None = None) -> FieldDetails:
