@@ -241,6 +241,7 @@ def main() -> None:
         port=options.port,
         log_level="error",
         lifespan="off",
+        timeout_keep_alive=600,
         access_log=False,
         ssl_certfile=options.certificate,
         ssl_keyfile=options.certificate,
