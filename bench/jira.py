@@ -67,7 +67,7 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
             found["jira package"].append(_read("jira package", url))
     if arguments.tap and is_first:
         found["tap-jira"].append(_tap(arguments.tap, issues, arguments.shape))
-    bases = [statistics.median([run["wall"] for run in found[name]] or [0]) for name in ("raw", "requests")]
+    bases = [statistics.median([run["wall"] for run in found.get(name, [])] or [0]) for name in ("raw", "requests")]
     rows = []
     for name, runs in found.items():
         wall = [run["wall"] for run in runs]
