@@ -16,13 +16,12 @@ from connectors.contract import RecordChange, Toolbox
 from connectors.errors import QueryError
 from connectors.jira import JIRA, JiraConfig, JiraDataset
 from connectors.jira.fields import plan_fields
+from connectors.jira.histories import StatusCategories, status_transitions
 from connectors.jira.payloads import (
     ChangeHistory,
     FieldDetails,
-    StatusCategories,
     StatusDetails,
     readable,
-    status_transitions,
 )
 from connectors.jira.reading import read_issues
 from connectors.secrets import bind
