@@ -250,9 +250,11 @@ class Story:
         return count
 
     async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every table."""
+        """Every row of every table, but for the words of what was written: they say that, and not what."""
         found = {}
         for table in metadata.sorted_tables:
+            if table.name == "touch":
+                continue
             keys = ", ".join(column.name for column in table.primary_key)
             found[table.name] = await self.rows(f"SELECT * FROM {table.name} ORDER BY {keys}")
         return found
