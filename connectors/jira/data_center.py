@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from connectors.concurrency import together
 from connectors.errors import UnexpectedResponseError
 from connectors.jira.fields import FieldPlan
 from connectors.jira.jql import narrowed
 from connectors.jira.payloads import ChangeHistory, Issue, decode
-from connectors.jira.session import Histories, JiraSession, together
+from connectors.jira.session import Histories, JiraSession
 
 #: Issues a page, as far as the administrator allows (`jira.search.views.default.max`).
 _PAGE = 500

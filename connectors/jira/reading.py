@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, aclosing
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeGuard, TypeVar
 
+from connectors.concurrency import together
 from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange
 from connectors.errors import QueryError, UnexpectedResponseError
 from connectors.jira.fields import moment_of
@@ -22,7 +23,7 @@ from connectors.jira.knowledge import SiteKnowledge, learn, recall
 from connectors.jira.models import JiraDataset
 from connectors.jira.payloads import Issue, from_milliseconds, microseconds, milliseconds
 from connectors.jira.scope import scope_jql
-from connectors.jira.session import Histories, JiraSession, together
+from connectors.jira.session import Histories, JiraSession
 
 #: How far an incremental read looks back behind the last one: Jira's index lags behind its issues, mostly by seconds.
 OVERLAP = timedelta(minutes=10)

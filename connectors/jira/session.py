@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import httpx
 import msgspec
 
+from connectors.concurrency import together
 from connectors.contract import Toolbox
 from connectors.errors import AccessDeniedError, QueryError, UnavailableError, UnexpectedResponseError
 from connectors.jira.failures import failure, short_wait
@@ -63,17 +64,6 @@ OtherT = TypeVar("OtherT")
 PageT = TypeVar("PageT", IssuePage, IssueIdPage)
 IssuesT = TypeVar("IssuesT", FetchedIssues, IssuePage)
 Histories = Mapping[str, Sequence[History]]
-
-
-async def together(*works: Coroutine[Any, Any, ShapeT]) -> list[ShapeT]:
-    """What each of these gives, done side by side; the first failure ends the others and is raised as it is."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def beside(one: Coroutine[Any, Any, ShapeT], other: Coroutine[Any, Any, OtherT]) -> tuple[ShapeT, OtherT]:
