@@ -59,6 +59,7 @@ async def live_through_november(story: Story, clock: FakeClock) -> dict[datetime
         await story.send(bodies)
         clock.advance(timedelta(seconds=1))
         await story.work()
+        clock.advance(timedelta(seconds=59))  # what is shown now is judged at the start of its minute
         seen[clock()] = await shown(story)
     return seen
 
