@@ -13,11 +13,20 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import redis
+import structlog
 from hypothesis import settings
 
 from app.embedded.valkey import EmbeddedValkey
 from tests.services_fixtures.backlot import Backlot, BacklotError
 from tests.services_fixtures.postgres import PostgresServer
+
+# As the service writes its log. A traceback with every local variable takes minutes to be laid out.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # No test asserts on time, and a shared machine stops for longer than any deadline.
 settings.register_profile("krsync", deadline=None)

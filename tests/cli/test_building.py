@@ -32,6 +32,8 @@ def looks(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/teams/ops/apply":
             return httpx.Response(200, json={"team": "ops", "is_applied": True, "changes": [], "effects": []})
+        if request.url.path == "/v1/teams/ops":
+            return httpx.Response(200, json={"name": "ops"})
         if request.url.path == "/v1/key-results":
             return httpx.Response(200, json={"items": [], "next": None})
         assert request.url.path == "/v1/metrics"

@@ -32,6 +32,8 @@ def serve(path: str) -> None:
     import threading
     from pathlib import Path
 
+    # A console that is made while this is set keeps to it, whatever a call says.
+    os.environ.pop("COLUMNS", None)
     import app.cli
 
     for module in Path(app.cli.__file__).parent.glob("*.py"):
