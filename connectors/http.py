@@ -88,7 +88,11 @@ class OutboundClient(httpx.AsyncClient):
         has_auth = bool(request.url.userinfo) or (self.auth if auth is httpx.USE_CLIENT_DEFAULT else auth) is not None
         if has_auth or options.get("stream") or self.is_closed:
             return await super().send(request, **{**options, "follow_redirects": False})
+        for hook in self.event_hooks["request"]:
+            await hook(request)
         response = await self.outbound.exchange(request)
+        for hook in self.event_hooks["response"]:
+            await hook(response)
         if "set-cookie" in response.headers:
             self.cookies.extract_cookies(response)
         return response

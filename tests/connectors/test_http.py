@@ -16,7 +16,13 @@ import httpx
 import pytest
 import respx
 
-from connectors.errors import AccessDeniedError, ConnectorError, UnavailableError, UnexpectedResponseError
+from connectors.errors import (
+    AccessDeniedError,
+    ConnectorError,
+    RateLimitedError,
+    UnavailableError,
+    UnexpectedResponseError,
+)
 from connectors.http import OutboundPolicy, create_client, parse_policy, toolbox
 from connectors.outbound import Lookup
 from tests.connectors.certificates import certificate_for
@@ -360,3 +366,27 @@ async def test_a_test_may_put_another_transport_in_the_networks_place() -> None:
             response = await client.get("https://tool.example/")
 
     assert response.json() == {"ok": True}
+
+
+async def test_what_hangs_on_a_client_is_asked_before_each_request_and_told_of_each_answer() -> None:
+    """Whoever keeps us off a tool does it there: however a request goes out, it is asked first."""
+    sent, seen = [], []
+
+    async def refuse_the_second(request: httpx.Request) -> None:
+        seen.append(request.url.path)
+        if len(seen) > 1:
+            raise RateLimitedError("not now")
+
+    async def told(response: httpx.Response) -> None:
+        seen.append(str(response.status_code))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.path)
+        return httpx.Response(204)
+
+    async with create_client(parse_policy(""), transport=httpx.MockTransport(answer)) as client:
+        client.event_hooks = {"request": [refuse_the_second], "response": [told]}
+        await client.get("https://tool.example/first")
+        with pytest.raises(RateLimitedError, match="not now"):
+            await client.get("https://tool.example/second")
+    assert (sent, seen) == (["/first"], ["/first", "204", "/second"])
