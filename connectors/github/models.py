@@ -1,35 +1,17 @@
 """What a team writes for GitHub: the account that reads, and the stream of a repository that is kept."""
 
-import re
 from datetime import date
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from connectors.secrets import Secret
+from connectors.urls import base_url
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Stream = Literal["pull_requests", "issues"]
-
-
-def _api_url(text: str) -> str:
-    """The API's base URL without a trailing slash. Where it may lead is the outbound guard's to decide."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise PydanticCustomError("api_url", "not a URL") from error
-    if not host or re.search(r"[\s\x00-\x1f\\]", text):
-        raise PydanticCustomError("api_url", "a URL such as https://github.acme.example/api/v3")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise PydanticCustomError("api_url", "the API's address only: no user, query or fragment")
-    is_here = host in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
-        raise PydanticCustomError("api_url", "https:// is required (http:// only for this computer itself)")
-    return text.rstrip("/")
 
 
 def _day(given: object) -> object:
@@ -51,7 +33,7 @@ class GitHubConfig(BaseModel):
     model_config = _STRICT
 
     token: Secret = Field(description="Read access to pull requests and issues.")
-    url: Annotated[str, AfterValidator(_api_url)] = Field(
+    url: Annotated[str, AfterValidator(base_url("API's", "https://github.acme.example/api/v3"))] = Field(
         default="https://api.github.com",
         description="The API; GitHub Enterprise Server has its own.",
         examples=["https://github.acme.example/api/v3"],

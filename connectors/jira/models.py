@@ -1,44 +1,17 @@
 """What a team writes for Jira: the connection, a counting query, a dataset of issues."""
 
-import re
-from ipaddress import ip_address
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.jira.jql import has_placeholder
 from connectors.secrets import Secret
+from connectors.urls import base_url
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _site_url(text: str) -> str:
-    """The site's base URL without a trailing slash. Where it may lead is the outbound guard's to decide."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise PydanticCustomError("site_url", "not a URL") from error
-    if not host or re.search(r"[\s\x00-\x1f\\]", text):
-        raise PydanticCustomError("site_url", "a URL such as https://acme.atlassian.net")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise PydanticCustomError("site_url", "the site's address only: no user, query or fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise PydanticCustomError("site_url", "https:// is required (http:// only for this computer itself)")
-    return text.rstrip("/")
-
-
+_SiteUrl = Annotated[str, AfterValidator(base_url("site's", "https://acme.atlassian.net"))]
 Jql = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
@@ -55,12 +28,10 @@ class JiraConfig(BaseModel):
 
     model_config = _STRICT
 
-    url: Annotated[str, AfterValidator(_site_url)] = Field(
+    url: _SiteUrl = Field(
         description="The site; Atlassian's gateway for a scoped token.", examples=["https://acme.atlassian.net"]
     )
-    site: Annotated[str, AfterValidator(_site_url)] | None = Field(
-        default=None, description="Where people open issues, where `url` is the gateway."
-    )
+    site: _SiteUrl | None = Field(default=None, description="Where people open issues, where `url` is the gateway.")
     email: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = Field(
         default=None, description="The account's, on Jira Cloud; Data Center's tokens need none."
     )
@@ -134,7 +105,7 @@ class JiraDataset(BaseModel):
         default=None, description="Those of a saved filter, by its id or name.", examples=[10100]
     )
     board: _Number | _Name | None = Field(
-        default=None, description="Those of a board's filter, by its id or name.", examples=["Service desk"]
+        default=None, description="Those that a board shows, by its id or name.", examples=["Service desk"]
     )
     fields: Annotated[tuple[_Name, ...], Field(strict=False)] = Field(
         default=(),

@@ -3,7 +3,7 @@
 import msgspec
 
 from connectors.errors import QueryError
-from connectors.jira.jql import narrowed, quoted
+from connectors.jira.jql import narrowed, quoted, without_order
 from connectors.jira.models import JiraDataset
 from connectors.jira.session import JiraSession
 
@@ -24,12 +24,21 @@ class _Filter(msgspec.Struct, frozen=True):
     id: str
 
 
+class _SubQuery(msgspec.Struct, frozen=True):
+    query: str | None = None
+
+
 class _BoardConfiguration(msgspec.Struct, frozen=True):
+    """`subQuery` is a kanban board's: which of its filter's issues it shows."""
+
     filter: _Filter
+    subQuery: _SubQuery | None = None
 
 
 async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
-    """One query for the whole dataset. Only a board has to be asked for: it is the issues of its filter."""
+    """One query for the whole dataset. Only a board has to be asked for: it is the issues of its filter, and of its
+    sub-query where it has one.
+    https://developer.atlassian.com/cloud/jira/software/rest/api-group-board/#api-rest-agile-1-0-board-boardid-configuration-get"""
     if dataset.board is None:
         return static_jql(dataset)
     board = dataset.board if isinstance(dataset.board, int) else await _board_named(session, dataset.board)
@@ -37,7 +46,9 @@ async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
     configuration = await session.find(path, _BoardConfiguration, "board")
     if configuration is None:
         raise QueryError(f"Jira has no board {board} that the account can see.")
-    return narrowed(static_jql(dataset), f"filter = {quoted(configuration.filter.id)}")
+    found = narrowed(static_jql(dataset), f"filter = {quoted(configuration.filter.id)}")
+    shown = configuration.subQuery and without_order(configuration.subQuery.query or "")
+    return narrowed(found, f"({shown})") if shown else found
 
 
 def static_jql(dataset: JiraDataset) -> str:

@@ -1,7 +1,5 @@
 """What a team writes for Prometheus: the connection, and a query that gives one number."""
 
-import re
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -10,22 +8,11 @@ from pydantic_core import PydanticCustomError
 
 from connectors.prometheus.promql import has_placeholder
 from connectors.secrets import Secret
+from connectors.urls import base_url, is_loopback
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-
-def _server_url(text: str) -> str:
-    """The server's base URL without a trailing slash. Where it may lead is the outbound guard's to decide."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise PydanticCustomError("server_url", "not a URL") from error
-    if not host or parts.scheme not in ("http", "https") or re.search(r"[\s\x00-\x1f\\]", text):
-        raise PydanticCustomError("server_url", "a URL such as http://prometheus:9090")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise PydanticCustomError("server_url", "the server's address only: no user, query or fragment")
-    return text.rstrip("/")
+_ServerUrl = Annotated[str, AfterValidator(base_url("server's", "http://prometheus:9090", may_be_plain=True))]
 
 
 class PrometheusConfig(BaseModel):
@@ -34,9 +21,7 @@ class PrometheusConfig(BaseModel):
 
     model_config = _STRICT
 
-    url: Annotated[str, AfterValidator(_server_url)] = Field(
-        description="The server.", examples=["http://prometheus:9090"]
-    )
+    url: _ServerUrl = Field(description="The server.", examples=["http://prometheus:9090"])
     token: Secret | None = Field(default=None, description="A bearer token, where the server wants one.")
     username: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = Field(
         default=None, description="The account, where the server wants a password."
@@ -50,17 +35,9 @@ class PrometheusConfig(BaseModel):
         if self.token is not None and self.username is not None:
             raise PydanticCustomError("account", "either a token, or a username and its password")
         has_credential = self.token is not None or self.password is not None
-        if has_credential and self.url.startswith("http:") and not self._is_loopback:
+        if has_credential and self.url.startswith("http:") and not is_loopback(urlsplit(self.url).hostname or ""):
             raise PydanticCustomError("account", "a credential is sent over https:// only (or on this computer itself)")
         return self
-
-    @property
-    def _is_loopback(self) -> bool:
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return host == "localhost" or ip_address(host).is_loopback
-        except ValueError:
-            return False
 
 
 class PrometheusQuery(BaseModel):

@@ -281,7 +281,8 @@ class JiraCloudFake:
             raise _RefusedError(
                 404, "The requested board cannot be viewed because it either does not exist or you do not"
             )
-        return {"id": board["id"], "name": board["name"], "filter": {"id": board["filter"]}}
+        shown = {"subQuery": {"query": board["shows"]}} if "shows" in board else {}
+        return {"id": board["id"], "name": board["name"], "filter": {"id": board["filter"]}, **shown}
 
     def _gone_projects(self, query: Mapping[str, str]) -> Json:
         """Projects in the recycle bin or the archive, of which an administrator is told."""
