@@ -94,7 +94,8 @@ def _side_by_side(arguments: Sequence[str]) -> list[str]:
     """A process a core, each with servers of its own, a file of tests never split; one where a person wants to look."""
     if any(argument.startswith(("-n", "-s", "--pdb", "--capture", "-x")) for argument in arguments):
         return []
-    return ["-n", str(min(os.cpu_count() or 1, _MOST_PROCESSES)), "--dist", "loadfile"]
+    # In the order of tests/conftest.py, the longest first.
+    return ["-n", str(min(os.cpu_count() or 1, _MOST_PROCESSES)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def _environment() -> dict[str, str]:

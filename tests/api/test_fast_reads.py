@@ -163,7 +163,7 @@ async def _nothing(world: World, clock: FakeClock, chance: random.Random) -> obj
 CHANGES: tuple[Change, ...] = (_value, _file, _check_in, _objective, _connection, _time, _nothing)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 async def test_a_poll_gets_what_the_routes_answer_whatever_happened(world: World, clock: FakeClock, seed: int) -> None:
     chance = random.Random(seed)
     if isinstance(world.api.reads.version, PostgresVersion):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import text
 
 from tests.conftest import FakeClock
@@ -184,8 +185,17 @@ class ByHand:
 # --- the story -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_year_of_tickets_shuffled_and_doubled(database_url: str, clock: FakeClock, shared_data: Path) -> None:
+@pytest.mark.parametrize(
+    ("database_url", "one_in"),
+    [("sqlite", 1), ("postgresql", 3), pytest.param("postgresql", 1, marks=pytest.mark.slow)],
+    indirect=["database_url"],
+)
+async def test_a_year_of_tickets_shuffled_and_doubled(
+    database_url: str, clock: FakeClock, shared_data: Path, one_in: int
+) -> None:
     log = read_log(shared_data)
+    chosen = set(sorted({event.case for event in log})[::one_in])
+    log = [event for event in log if event.case in chosen]
     async with local_service(database_url, clock, {"DESK_SECRET": HOOK_SECRET}) as service:
         await service.apply("helpdesk", FILE)
         await post_all(service, log)
@@ -221,8 +231,8 @@ async def compare_values(service: LocalService, truth: ByHand) -> None:
     assert await service.values(truth.as_of) == truth.values(), truth.as_of
     found = await service.items("/v1/key-results", as_of=z(truth.as_of))
     sizes = {one["id"]: one["sample_size"] for one in found}
-    assert sizes["helpdesk/faster"] == len(truth.resolutions()[0]) > 10
-    assert sizes["helpdesk/no_waiting"] == len(truth.resolved()[0]) > 10
+    assert sizes["helpdesk/faster"] == len(truth.resolutions()[0]) > 2
+    assert sizes["helpdesk/no_waiting"] == len(truth.resolved()[0]) > 2
 
 
 async def compare_explanations(service: LocalService, truth: ByHand) -> None:
@@ -294,13 +304,14 @@ async def test_a_ticket_is_done_when_it_is_closed_from_now_on(
 
 
 async def post_once(service: LocalService, events: Sequence[Happening]) -> None:
-    async def post(event: Happening) -> None:
+    async def post(numbered: tuple[int, Happening]) -> None:
+        number, event = numbered
         body = json.dumps({"case": event.case, "activity": event.activity, "time": event.at.isoformat()}).encode()
-        name = f"{event.case} {event.activity} {event.at.isoformat()} {events.index(event)}"
+        name = f"{event.case} {event.activity} {event.at.isoformat()} {number}"
         headers = signed(name.replace(" ", "_"), body, service.clock())
         assert (await service.deliver("/v1/hooks/helpdesk/desk", body, headers))[0] == 202
 
-    await in_flight(32, post, events)
+    await in_flight(32, post, enumerate(events))
     await service.work()
 
 

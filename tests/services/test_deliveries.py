@@ -107,14 +107,15 @@ async def test_deliveries_become_events_facts_and_values(story: Story) -> None:
     assert (speed.freshness.level, speed.freshness.age_seconds, speed.source.health) == ("fresh", 0, "ok")
 
 
-async def test_orders_of_arrival_number_of_copies_and_batches_make_no_difference(story: Story) -> None:
+@pytest.mark.parametrize("examples", [3, pytest.param(20, marks=pytest.mark.slow)])
+async def test_orders_of_arrival_number_of_copies_and_batches_make_no_difference(story: Story, examples: int) -> None:
     await story.apply(FILE)
     ids = [f"id-{number}" for number in range(len(ORDERS))]
     await story.send(ORDERS, ids=ids)
     await story.work()
     expected = await state(story)
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(seed=st.integers(0, 2**32), copies=st.integers(1, 3), size=st.integers(1, 5))
     def shuffled(seed: int, copies: int, size: int) -> None:
         cases.append((seed, copies, size))

@@ -93,7 +93,7 @@ async def outcome(story: Story, number: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 33))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 33))])
 async def test_every_order_ends_the_same(story: Story, seed: int) -> None:
     chance = random.Random(seed)
     await story.apply(team_file())
