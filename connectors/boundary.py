@@ -72,6 +72,8 @@ def check_page(page: Page) -> Page:
         _check_text(entity, "An absent entity", MAX_NAME)
         if absence not in ABSENCES:
             raise _unexpected("An entity's absence", f"is none of {', '.join(sorted(ABSENCES))}")
+    for entity in _items(page.deleted, "The page's deleted entities"):
+        _check_text(entity, "A deleted entity", MAX_NAME)
     return page
 
 

@@ -103,13 +103,15 @@ class Page:
     """A batch of a read. `cursor` of the last page is what the next incremental read starts from.
 
     A read is complete when its iterator ends without an error; nothing of an incomplete read is published. `absent` is
-    for `fetch`: why an entity that was asked for is not among the changes.
+    for `fetch`: why an entity that was asked for is not among the changes. `deleted` is for tools that list what was
+    deleted since the cursor, whether the dataset had it or not: what is kept of it is dropped at once.
     """
 
     changes: Sequence[RecordChange]
     cursor: Cursor | None = None
     warnings: Sequence[str] = ()
     absent: Mapping[str, Absence] = field(default_factory=dict)
+    deleted: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,7 @@ Identify: TypeAlias = Callable[[Any, InboundDelivery], str | None]
 Greet: TypeAlias = Callable[[Any, InboundDelivery], bytes | None]
 Redact: TypeAlias = Callable[[Any, InboundDelivery], bytes]
 Parse: TypeAlias = Callable[[Any, InboundDelivery], Parsed]
+Relevant: TypeAlias = Callable[[Any, Changed], Changed | None]
 Browse: TypeAlias = Callable[[Any, Any], str | None]
 
 
@@ -273,6 +276,8 @@ class Connector:
     * `identify(config, delivery)`: the sender's id of this delivery, for deduplication; None: the body's digest. Pure.
     * `greet(config, delivery)`: the JSON to answer a verified handshake with; None for a delivery. Pure.
     * `redact(config, delivery)`: the body as it may be stored; UnexpectedResponseError where it is unreadable. Pure.
+    * `relevant(dataset, changed)`: what of a `Changed` is about a dataset; None: nothing. Pure. For tools with datasets
+      of several kinds of entities; where it is absent, all of it is about each.
     * `browse(config, query_or_dataset)`: the address that opens it in the tool, for a person. Pure.
     * `parse(config, delivery)`: see `Parsed`. Pure; raises UnexpectedResponseError for a body it can not read.
     """
@@ -295,6 +300,7 @@ class Connector:
     greet: Greet | None = None
     redact: Redact | None = None
     parse: Parse | None = None
+    relevant: Relevant | None = None
     browse: Browse | None = None
     presets: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 

@@ -21,7 +21,7 @@ from app.domain.records import Event as DomainEvent
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.evaluate import evaluate, extract
-from app.services.told import Told, follow, outcome_of
+from app.services.told import Told, follow, outcome_of, relevant_to
 from app.services.views import DeliveryView, IntakeView
 from app.store import audit, deliveries, organisation, records
 from app.store.database import Session, is_unavailable
@@ -119,7 +119,7 @@ def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], list[
         targets = [item for item in batch.datasets[connection.id] if (delivery.id, item.id) not in batch.settled]
         found, changed = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
         outcomes.extend(found)
-        if changed is not None:
+        if changed:
             can_fetch = services.connectors[connection.connector].fetch is not None
             told.append(Told(delivery, connection.id, changed, can_fetch=can_fetch))
     return outcomes, told
@@ -177,14 +177,14 @@ async def _write(
 
 def _judge(
     connector: Connector | None, connection: Connection, delivery: Delivery, targets: list[Dataset]
-) -> tuple[list[_Outcome], Changed | None]:
-    """What one delivery means for each dataset it feeds, and what it says has changed if it says no more than that."""
+) -> tuple[list[_Outcome], Mapping[int, Changed]]:
+    """What one delivery means for each dataset it feeds, and what it says has changed of each, if no more than that."""
 
     def everywhere(outcome: str, reason: str) -> list[_Outcome]:
         return [_Outcome(delivery.id, dataset, outcome, reason) for dataset in targets]
 
     if connector is None or connector.parse is None:
-        return everywhere("dead", f"The connector {connection.connector} does not take webhooks."), None
+        return everywhere("dead", f"The connector {connection.connector} does not take webhooks."), {}
     inbound = InboundDelivery(
         headers=tuple((name, value) for name, value in delivery.headers),
         body=deliveries.body_of(delivery),
@@ -192,20 +192,31 @@ def _judge(
     )
     try:
         parsed = check_parsed(connector.parse(connector.config.model_validate(connection.spec), inbound))
+        about = _about(connector, parsed, targets) if isinstance(parsed, Changed) else {}
     except ConnectorError as error:
-        return everywhere("dead", str(error)), None
+        return everywhere("dead", str(error)), {}
     except Exception as error:
         log.exception("delivery.parse_crashed", delivery=delivery.id)
-        return everywhere("dead", f"The connector failed on it ({type(error).__name__})."), None
+        return everywhere("dead", f"The connector failed on it ({type(error).__name__})."), {}
     if isinstance(parsed, Ignored):
-        return everywhere("ignored", parsed.reason), None
+        return everywhere("ignored", parsed.reason), {}
     if isinstance(parsed, Changed):
-        told = [(dataset, *outcome_of(parsed, dataset, connector)) for dataset in targets]
-        return [_Outcome(delivery.id, dataset, outcome, reason) for dataset, outcome, reason in told], parsed
+        told = [(dataset, *outcome_of(about.get(dataset.id), dataset, connector)) for dataset in targets]
+        return [_Outcome(delivery.id, dataset, outcome, reason) for dataset, outcome, reason in told], about
     if isinstance(parsed, Pushed):
-        return everywhere("dead", "This kind of delivery is not supported yet."), None
+        return everywhere("dead", "This kind of delivery is not supported yet."), {}
     rules = [dataset for dataset in targets if dataset.shape == "events"]
-    return [_judge_event(connector, delivery, dataset, parsed) for dataset in rules], None
+    return [_judge_event(connector, delivery, dataset, parsed) for dataset in rules], {}
+
+
+def _about(connector: Connector, changed: Changed, targets: list[Dataset]) -> Mapping[int, Changed]:
+    found: dict[int, Changed] = {}
+    for dataset in targets:
+        one = relevant_to(dataset, changed, connector)
+        if one is not None:
+            check_parsed(one)
+            found[dataset.id] = one
+    return found
 
 
 def _judge_event(connector: Connector, delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcome:

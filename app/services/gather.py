@@ -34,13 +34,14 @@ class Gathering:
     """What a run is to ask, and what it heard. `told`: by entity, whether a webhook said that it is gone, and when.
 
     `absent` has entities that were asked for and are not there; `missed` those that a complete read of a tool that can
-    not be asked did not find.
+    not be asked did not find; `deleted` those that the tool itself lists as deleted, whether they were held or not.
     """
 
     kind: Kind
     cursor: Cursor | None
     told: Mapping[str, tuple[bool, datetime]] = field(default_factory=dict)
     absent: dict[str, Absence] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     new_cursor: Cursor | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -54,6 +55,7 @@ class Gathering:
         if page.cursor is not None:
             self.new_cursor = page.cursor
         self.absent.update(page.absent)
+        self.deleted.update(page.deleted)
         new = [warning for warning in page.warnings if warning not in self.warnings]
         self.warnings.extend(new[: _MOST_WARNINGS - len(self.warnings)])
         return page
@@ -106,7 +108,7 @@ async def _wanted(
         if not what.is_complete:
             return dict.fromkeys(what.told, "") | await records.names_of(db, dataset.id, what.told)
         held = await records.live_entities(db, dataset.id)
-    wanted = {entity: name for entity, name in held.items() if entity not in seen}
+    wanted = {entity: name for entity, name in held.items() if entity not in seen and entity not in what.deleted}
     if what.kind == "sweep":
         wanted |= {entity: held.get(entity, "") for entity in (seen - held.keys() - read) | what.told.keys()}
     return wanted

@@ -94,7 +94,7 @@ async def _leave(session: Session, dataset: Dataset, plan: Plan, read: Gathering
     left = await records.put_out_of_scope(session, dataset.id, _absent(read, "out_of_scope"))
     deleted = _absent(read, "deleted")
     told = {entity for entity in deleted if read.told.get(entity, (False, None))[0]}
-    left |= await records.bury(session, dataset.id, told)
+    left |= await records.bury(session, dataset.id, told | read.deleted)
     if not read.is_complete:
         return left, False, 0
     await records.clear_misses(session, dataset.id, deleted)

@@ -155,12 +155,11 @@ async def confirm_drop(session: AsyncSession, dataset_id: int, now: datetime) ->
     return sum(held)
 
 
-async def make_connections_due(session: AsyncSession, connection_ids: Collection[int], at: datetime) -> None:
-    """A hint that something changed, perhaps much: the datasets of these connections are read again and swept from
-    `at` on, if nobody does so before."""
-    of_these = col(Plan.connection_id).in_(connection_ids) & col(Plan.dataset_id).is_not(None)
+async def sweep_soon(session: AsyncSession, plan_ids: Collection[int], at: datetime) -> None:
+    """A hint that something changed, perhaps much: these plans' datasets are read again and swept from `at` on, if
+    nobody does so before."""
     for moment in (col(Plan.next_due_at), col(Plan.read_due_at), col(Plan.sweep_due_at)):
-        await session.execute(update(Plan).where(of_these, moment > at).values({moment: at}))
+        await session.execute(update(Plan).where(col(Plan.id).in_(plan_ids), moment > at).values({moment: at}))
 
 
 async def next_due(session: AsyncSession, connection_ids: Collection[int]) -> dict[int, datetime]:

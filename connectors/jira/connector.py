@@ -22,10 +22,10 @@ from connectors.jira.payloads import (
     StatusDetails,
     decode,
 )
-from connectors.jira.reading import fetch_issues, read_issues, sweep_issues
 from connectors.jira.scope import static_jql
 from connectors.jira.session import JiraSession
-from connectors.jira.webhooks import identify, parse, verify
+from connectors.jira.streams import fetch, read, sweep
+from connectors.jira.webhooks import identify, parse, relevant, verify
 
 # A window that ended longer ago than a pull may take is one of the past, which a count of now says nothing about.
 _PAST = timedelta(hours=1)
@@ -111,8 +111,8 @@ def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> N
 
 
 def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str | None:
-    """Where a person sees the issues that a query counts or a dataset keeps; None for a query over a window, whose
-    measurement says what was counted."""
+    """Where a person sees the issues that a query counts or a dataset keeps, or the board or project of its sprints;
+    None for a query over a window, whose measurement says what was counted."""
     if isinstance(scope, JiraQuery):
         return None if scope.windowed() else _issues_link(config, scope.jql)
     if scope.board is not None and config.home and not static_jql(scope):
@@ -120,6 +120,8 @@ def browse(config: JiraConfig, scope: JiraQuery | JiraDataset) -> str | None:
         is_known = isinstance(scope.board, int)
         page = f"RapidBoard.jspa?rapidView={scope.board}" if is_known else "ManageRapidViews.jspa"
         return f"{config.home}/secure/{page}"
+    if scope.stream == "sprints":
+        return f"{config.home}/browse/{quote(scope.project or '', safe='')}" if config.home else None
     return _issues_link(config, static_jql(scope))
 
 
@@ -138,11 +140,12 @@ JIRA = Connector(
     check=check,
     discover=discover,
     measure=measure,
-    read=read_issues,
-    fetch=fetch_issues,
-    sweep=sweep_issues,
+    read=read,
+    fetch=fetch,
+    sweep=sweep,
     verify=verify,
     identify=identify,
     parse=parse,
+    relevant=relevant,
     browse=browse,
 )

@@ -94,11 +94,17 @@ class DataCenterSession(JiraSession):
 
     async def with_histories(self, ids: Sequence[str], plan: FieldPlan) -> tuple[list[Issue], Histories]:
         """The issues with these ids, each asked for by itself; those that are not there are left out."""
-        found: list[_Issue] = []
-        for start in range(0, len(ids), _AT_A_TIME):
-            answers = await together(*(self._one(one, plan.ids) for one in ids[start : start + _AT_A_TIME]))
-            found += [issue for issue in answers if issue is not None]
-        return await self._completed(found)
+        return await self._completed(await self._found(ids, plan.ids, with_changelog=True))
+
+    async def with_fields(self, ids: Sequence[str], plan: FieldPlan) -> list[Issue]:
+        """The issues with these ids, each asked for by itself; those that are not there are left out."""
+        return [Issue(one.id, one.key, one.fields) for one in await self._found(ids, plan.ids)]
+
+    async def every_with_fields(self, jql: str, plan: FieldPlan, size: int) -> AsyncGenerator[list[Issue], None]:
+        """All issues that a query in a stable order takes, each once, without their histories, page by page."""
+        async with aclosing(self._rows(jql, plan.ids, size)) as pages:
+            async for issues in pages:
+                yield [Issue(one.id, one.key, one.fields) for one in issues]
 
     async def in_scope(self, jql: str, issues: Sequence[Issue]) -> set[str]:
         """Which of these issues the query takes."""
@@ -153,8 +159,16 @@ class DataCenterSession(JiraSession):
         body = {**query, "fields": list(fields)} | ({"expand": ["changelog"]} if with_changelog else {})
         return await self.post(f"{self.api}/search", body, _Page, "search results")
 
-    async def _one(self, issue: str, fields: Sequence[str]) -> _Issue | None:
-        query = {"fields": ",".join(fields), "expand": "changelog"}
+    async def _found(self, ids: Sequence[str], fields: Sequence[str], *, with_changelog: bool = False) -> list[_Issue]:
+        found: list[_Issue] = []
+        for start in range(0, len(ids), _AT_A_TIME):
+            some = ids[start : start + _AT_A_TIME]
+            answers = await together(*(self._one(one, fields, with_changelog=with_changelog) for one in some))
+            found += [issue for issue in answers if issue is not None]
+        return found
+
+    async def _one(self, issue: str, fields: Sequence[str], *, with_changelog: bool = True) -> _Issue | None:
+        query = {"fields": ",".join(fields)} | ({"expand": "changelog"} if with_changelog else {})
         path = self.with_query(f"{self.api}/issue/{issue}", query)
         body = await self._send("GET", path, may_be_missing=True)
         return None if body is None else decode(body, _Issue, "issue")

@@ -1,6 +1,6 @@
-"""What a team writes for Jira: the connection, a counting query, a dataset of issues."""
+"""What a team writes for Jira: the connection, a counting query, a dataset of issues, worklogs or sprints."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -89,12 +89,17 @@ _Name = Annotated[str, Field(min_length=1, max_length=255)]
 _Number = Annotated[int, Field(ge=1, lt=2**53)]
 
 
+Stream = Literal["issues", "worklogs", "sprints"]
+
+
 class JiraDataset(BaseModel):
-    """The issues to keep: those of a query, a project, a saved filter or a board, or of all that are given; and the
-    fields to keep of them beyond the default ones, by the names people see."""
+    """The issues to keep, or the work logged on them: those of a query, a project, a saved filter or a board, or of all
+    that are given; and the fields to keep of them beyond the default ones, by the names people see. Or the sprints of a
+    board, or of a project's boards."""
 
     model_config = _STRICT
 
+    stream: Stream = Field(default="issues", description="What is kept.")
     jql: Jql | None = Field(
         default=None,
         description="Which issues are kept, without a window.",
@@ -124,6 +129,10 @@ class JiraDataset(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_scope(self) -> Self:
+        if self.stream == "sprints":
+            if self.jql is not None or self.filter is not None or (self.board is None) == (self.project is None):
+                raise PydanticCustomError("scope_of_sprints", "sprints are those of a board or of a project")
+            return self
         if self.jql is None and self.project is None and self.filter is None and self.board is None:
             raise PydanticCustomError("scope_missing", "one of jql, project, filter and board has to be given")
         return self

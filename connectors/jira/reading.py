@@ -13,9 +13,9 @@ from contextlib import AsyncExitStack, aclosing
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeGuard, TypeVar
 
-from connectors.concurrency import together
 from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange
-from connectors.errors import QueryError, UnexpectedResponseError
+from connectors.errors import QueryError
+from connectors.jira.absence import tell_apart
 from connectors.jira.fields import moment_of
 from connectors.jira.histories import History, status_transitions
 from connectors.jira.jql import in_stable_order, updated_since
@@ -245,23 +245,17 @@ async def fetch_issues(
 ) -> AsyncGenerator[Page, None]:
     """The issues with these ids (`known`: their keys so far) that the dataset's query takes, and what became of the
     others. An issue that can not be found is deleted, unless the account can not see its project any more."""
-    if not all(_ID.fullmatch(one) for one in known):
-        raise UnexpectedResponseError("An issue's id is no number.")
+    ids = [one for one in known if _ID.fullmatch(one)]
+    if len(ids) < len(known):  # kept when the dataset had another stream
+        yield Page((), absent=dict.fromkeys(known.keys() - set(ids), "out_of_scope"))
+    if not ids:
+        return
     jql = await scope_jql(session, dataset)
     knowledge = recall(cursor, dataset.fields, session.toolbox.now()) or await learn(session, dataset.fields)
     reader = _Reader(session, knowledge)
-    ids = list(known)
     for start in range(0, len(ids), _BATCH):
         yield await _fetched(reader, jql, {one: known[one] for one in ids[start : start + _BATCH]})
     yield Page((), warnings=reader.warnings())
-
-
-_FATES = {
-    "deleted": "The project {key} was deleted: what is kept of its issues goes when a second read misses them too.",
-    "archived": "The project {key} was archived: what is kept of its issues stays as it was.",
-    None: "The account can not see the project {key} any more (its permission was taken, or it was archived or "
-    "deleted: only an administrator is told which): what is kept of its issues stays as it was.",
-}
 
 
 async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
@@ -278,16 +272,9 @@ async def _fetched(reader: _Reader, jql: str, known: Mapping[str, str]) -> Page:
             continue
         break
     absent: dict[str, Absence] = dict.fromkeys(found - taken, "out_of_scope")
-    missing = [one for one in known if one not in found]
-    projects = {key for one in missing if (key := known[one].rpartition("-")[0])}
-    seen = dict(zip(projects, await together(*map(session.sees_project, projects)), strict=True))
-    hidden = sorted(key for key, is_seen in seen.items() if not is_seen)
-    fates = dict(zip(hidden, await together(*map(session.fate_of_project, hidden)), strict=True))
-    for one in missing:
-        key = known[one].rpartition("-")[0]
-        absent[one] = "deleted" if seen.get(key, True) or fates.get(key) == "deleted" else "unseen"
+    gone, warnings = await tell_apart(session, {one: key for one, key in known.items() if one not in found})
     records = await reader.records([issue for issue in issues if issue.id in taken], histories)
-    return Page(records, absent=absent, warnings=[_FATES[fate].format(key=key) for key, fate in fates.items()])
+    return Page(records, absent=absent | gone, warnings=warnings)
 
 
 async def sweep_issues(session: JiraSession, dataset: JiraDataset) -> AsyncGenerator[Sequence[str], None]:

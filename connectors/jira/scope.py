@@ -1,5 +1,7 @@
 """The query behind a dataset: its JQL, a saved filter, a project, a board, or those together."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from connectors.errors import QueryError
@@ -10,13 +12,16 @@ from connectors.jira.session import JiraSession
 AGILE = "/rest/agile/1.0"
 
 
-class _Board(msgspec.Struct, frozen=True):
+class Board(msgspec.Struct, frozen=True):
+    """`type` is `scrum`, `kanban`, or `simple` of a project that its team manages."""
+
     id: int
     name: str
+    type: str | None = None
 
 
 class _Boards(msgspec.Struct, frozen=True):
-    values: list[_Board]
+    values: list[Board]
     isLast: bool = True
 
 
@@ -41,7 +46,7 @@ async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
     https://developer.atlassian.com/cloud/jira/software/rest/api-group-board/#api-rest-agile-1-0-board-boardid-configuration-get"""
     if dataset.board is None:
         return static_jql(dataset)
-    board = dataset.board if isinstance(dataset.board, int) else await _board_named(session, dataset.board)
+    board = await board_id(session, dataset.board)
     path = f"{AGILE}/board/{board}/configuration"
     configuration = await session.find(path, _BoardConfiguration, "board")
     if configuration is None:
@@ -61,22 +66,30 @@ def static_jql(dataset: JiraDataset) -> str:
     return found
 
 
-async def _board_named(session: JiraSession, name: str) -> int:
-    matching: list[_Board] = []
-    start = 0
-    while True:
-        query = {"name": name, "startAt": start}
-        page = await session.get(session.with_query(f"{AGILE}/board", query), _Boards, "boards")
-        # Jira looks for boards whose name contains the words.
-        matching += [board for board in page.values if board.name.casefold() == name.casefold()]
-        start += len(page.values)
-        if page.isLast or not page.values:
-            break
+async def board_id(session: JiraSession, board: int | str) -> int:
+    """The id of a board that a dataset names by it, or by a name; QueryError for a name that none or several have."""
+    if isinstance(board, int):
+        return board
+    # Jira looks for boards whose name contains the words.
+    found = await boards(session, {"name": board})
+    matching = [one for one in found if one.name.casefold() == board.casefold()]
     if len(matching) > 1:
-        ids = " and ".join(str(board.id) for board in matching)
+        ids = " and ".join(str(one.id) for one in matching)
         raise QueryError(
-            f"Jira has {len(matching)} boards named {name!r}: {ids}. Name the one that is meant by its id."
+            f"Jira has {len(matching)} boards named {board!r}: {ids}. Name the one that is meant by its id."
         )
     if not matching:
-        raise QueryError(f"Jira has no board named {name!r} that the account can see.")
+        raise QueryError(f"Jira has no board named {board!r} that the account can see.")
     return matching[0].id
+
+
+async def boards(session: JiraSession, sought: Mapping[str, str]) -> list[Board]:
+    """The boards that the account can see and that are of a name or project."""
+    found: list[Board] = []
+    while True:
+        page = await session.get(
+            session.with_query(f"{AGILE}/board", {**sought, "startAt": len(found)}), _Boards, "boards"
+        )
+        found += page.values
+        if page.isLast or not page.values:
+            return found

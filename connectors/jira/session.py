@@ -56,6 +56,8 @@ RECONCILED = 50
 
 # A page may be empty and still have a successor; a run of them that long is a tool that lost its way.
 _EMPTY_PAGES = 50
+# Large answers that are under way together.
+_ANSWERS_AT_A_TIME = 4
 # A run that is told to hold still that often in a row ends, to come back when there is more room.
 _MOST_WAITS = 20
 
@@ -313,6 +315,21 @@ class JiraSession:
         if histories is None:
             histories = await self.status_histories([issue.id for issue in issues]) if issues else {}
         return issues, histories
+
+    async def with_fields(self, ids: Sequence[str], plan: FieldPlan) -> list[Issue]:
+        """The issues with these ids as they are now; those that are not there, or not to be seen, are left out."""
+        parts = (ids[start : start + ISSUES_A_FETCH] for start in range(0, len(ids), ISSUES_A_FETCH))
+        return [issue for part in await together(*(self._fetch(part, plan) for part in parts)) for issue in part]
+
+    async def every_with_fields(self, jql: str, plan: FieldPlan, size: int) -> AsyncGenerator[list[Issue], None]:
+        """All issues that a query in a stable order takes, each once, without their histories; `size` in an answer."""
+        async with aclosing(self.ids(jql)) as batches:
+            async for ids in batches:
+                parts = [ids[start : start + size] for start in range(0, len(ids), size)]
+                for first in range(0, len(parts), _ANSWERS_AT_A_TIME):
+                    some = parts[first : first + _ANSWERS_AT_A_TIME]
+                    for issues in await together(*(self._fetch(part, plan) for part in some)):
+                        yield issues
 
     async def _fetch(self, ids: Sequence[str], plan: FieldPlan) -> list[Issue]:
         fetched = await self._fetch_once(ids, plan)

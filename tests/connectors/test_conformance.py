@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -23,6 +24,7 @@ from tests.fakes import github
 from tests.fakes.hostile import HARMLESS, HOSTILE
 from tests.fakes.jira_cloud import EMAIL, JiraCloudFake
 from tests.fakes.jira_issues import FLUID_STATUSES, SYSTEM_FIELDS, issue, status_change
+from tests.fakes.jira_streams import sprint
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 BODY = b'{"event": "po.approved", "po": {"id": "PO-7", "total": 120.50}}'
@@ -95,7 +97,7 @@ class TestNamedProvider(ConnectorConformance):
     )
 
 
-def jira_site() -> Site:
+def jira_fake() -> JiraCloudFake:
     """25 issues on pages of ten, each with one change of status; a new site each time."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     issues = []
@@ -108,7 +110,7 @@ def jira_site() -> Site:
             "updated": at,
         }
         issues.append(issue(number, f"ERP-{number}", fields, [status_change(number, at, *FLUID_STATUSES[:2])]))
-    fake = JiraCloudFake(
+    return JiraCloudFake(
         issues,
         FLUID_STATUSES,
         SYSTEM_FIELDS,
@@ -118,6 +120,25 @@ def jira_site() -> Site:
         token=TOKEN,
         now=lambda: NOW,
     )
+
+
+def jira_site() -> Site:
+    return httpx.ASGITransport(jira_fake()).handle_async_request
+
+
+def jira_worklogs_site() -> Site:
+    """Work on each issue, more on the first than comes with it; one is of the last hour."""
+    fake = jira_fake()
+    for number in range(1, 51):
+        fake.worklogs.log(number, str(max(number - 25, 1)), NOW - timedelta(minutes=60 - number), 60 * number)
+    return httpx.ASGITransport(fake).handle_async_request
+
+
+def jira_sprints_site() -> Site:
+    fake = jira_fake()
+    fake.boards = {1: {"id": 1, "name": "Team", "type": "scrum", "filter": "1"}}
+    dates = {"startDate": "2026-10-05T09:00:00.000Z", "completeDate": "2026-10-16T13:30:00.000Z"}
+    fake.sprints = {id: sprint(id, "closed", **dates) for id in range(1, 60)} | {60: sprint(60)}
     return httpx.ASGITransport(fake).handle_async_request
 
 
@@ -148,6 +169,14 @@ class TestJira(ConnectorConformance):
         dataset={"jql": "project = ERP"},
         now=NOW,
     )
+
+
+class TestJiraWorklogs(PullConformance):
+    case = replace(TestJira.case, site=jira_worklogs_site, dataset={"stream": "worklogs", "project": "ERP"})
+
+
+class TestJiraSprints(PullConformance):
+    case = replace(TestJira.case, site=jira_sprints_site, dataset={"stream": "sprints", "board": "Team"})
 
 
 class TestGitHub(ConnectorConformance):

@@ -26,6 +26,7 @@ import uvicorn
 from tests.fakes import jira_jql
 from tests.fakes.jira_faults import Answer, Fault
 from tests.fakes.jira_issues import Json, SiteData, load_devlake, load_fluid, status_change
+from tests.fakes.jira_streams import Worklogs, moment_text
 
 API = "/rest/api/3"
 AGILE = "/rest/agile/1.0"
@@ -95,6 +96,8 @@ class JiraCloudFake:
         #: Keys that projects went by once, and what they go by now.
         self.former_keys: dict[str, str] = {}
         self.boards: dict[int, Json] = {}
+        self.sprints: dict[int, Json] = {}
+        self.worklogs = Worklogs(self.issues, lambda: self.now())
         self.filters: dict[str, str] = {}
 
     @classmethod
@@ -116,7 +119,7 @@ class JiraCloudFake:
         """Set fields (by Jira's ids) of an issue at a moment."""
         issue = self.named(key)
         self._outdate(issue["id"], at)
-        issue["fields"].update(fields, updated=_jira_moment(at))
+        issue["fields"].update(fields, updated=moment_text(at))
 
     def create(self, issue: Json, at: datetime) -> None:
         """Add an issue at a moment."""
@@ -128,6 +131,7 @@ class JiraCloudFake:
         issue = self.named(key)
         self._outdate(issue["id"], at)
         del self.issues[issue["id"]]
+        self.worklogs.drop_with_issue(issue["id"])
 
     def move_to_project(self, key: str, project: Json, new_key: str, at: datetime) -> None:
         """Move an issue to another project, where it gets another key; its id stays."""
@@ -166,7 +170,7 @@ class JiraCloudFake:
         issue = self.named(key)
         after = next(status for status in self.statuses if status["name"] == name)
         last = max((int(history["id"]) for one in self.issues.values() for history in one["changelog"]), default=0)
-        history = status_change(last + 1, _jira_moment(at), issue["fields"]["status"], after)
+        history = status_change(last + 1, moment_text(at), issue["fields"]["status"], after)
         issue["changelog"].append(history)
         self.edit(key, at, status=after)
 
@@ -265,24 +269,63 @@ class JiraCloudFake:
                 return self._changelogs(_bean(body, keys), visible)
             case "GET", ["issue", name, "changelog"]:
                 return self._changelog(name, query, visible)
+            case _, ["worklog", *_] | ["issue", _, "worklog"]:
+                return self._worklogs(path, query, body, visible)
         raise _RefusedError(404, "No such resource.")
 
     # --- resources ------------------------------------------------------------------------------------------------
 
+    def _worklogs(self, path: str, query: Mapping[str, str], body: Any, visible: Mapping[str, Json]) -> Any:
+        match path.split("/")[4:]:
+            case ["worklog", "updated" | "deleted" as what]:
+                return self.worklogs.changed(what, int(query.get("since", 0)))
+            case ["worklog", "list"]:
+                ids = _bean(body, {"ids"}).get("ids") or []
+                if not 1 <= len(ids) <= 1_000:
+                    raise _RefusedError(400, "Between 1 and 1000 worklog ids are required.")
+                return self.worklogs.listed(ids)
+            case ["issue", issue, "worklog"] if issue in visible:
+                return self.worklogs.of_issue(issue, int(query.get("startAt", 0)), int(query.get("maxResults", 5_000)))
+        raise _RefusedError(404, "Issue does not exist or you do not have permission to see it.")
+
     def _board(self, path: str, query: Mapping[str, str]) -> Json:
         if path == "/board":
-            wanted = query.get("name", "").casefold()
+            wanted, project = query.get("name", "").casefold(), query.get("projectKeyOrId")
             found = [one for one in self.boards.values() if wanted in one["name"].casefold()]
-            values = [{"id": one["id"], "name": one["name"]} for one in found]
-            return {"startAt": 0, "maxResults": 50, "isLast": True, "values": values}
-        number = path.removeprefix("/board/").removesuffix("/configuration")
+            found = [one for one in found if project in (None, one.get("project"))]
+            start = int(query.get("startAt", 0))
+            names = ("id", "name", "type")
+            values = [{name: one[name] for name in names if name in one} for one in found[start : start + 50]]
+            return {"startAt": start, "maxResults": 50, "isLast": start + 50 >= len(found), "values": values}
+        if path.startswith("/sprint/"):
+            number = path.removeprefix("/sprint/")
+            if number.isdigit() and int(number) in self.sprints:
+                return self.sprints[int(number)]
+            raise _RefusedError(404, "The sprint does not exist or you do not have permission to view it.")
+        number, _, part = path.removeprefix("/board/").partition("/")
         board = self.boards.get(int(number)) if number.isdigit() else None
+        if part == "sprint" and board is not None:
+            return self._sprints(board, query)
         if board is None:
             raise _RefusedError(
                 404, "The requested board cannot be viewed because it either does not exist or you do not"
             )
         shown = {"subQuery": {"query": board["shows"]}} if "shows" in board else {}
         return {"id": board["id"], "name": board["name"], "filter": {"id": board["filter"]}, **shown}
+
+    def _sprints(self, board: Json, query: Mapping[str, str]) -> Json:
+        if not board.get("has_sprints", board.get("type") != "kanban"):
+            raise _RefusedError(400, "The board does not support sprints")
+        shown = board.get("sprints")
+        order = ("closed", "active", "future")
+        found = [
+            one
+            for one in sorted(self.sprints.values(), key=lambda one: (order.index(one["state"]), one["id"]))
+            if (one["originBoardId"] == board["id"] if shown is None else one["id"] in shown)
+        ]
+        start, size = int(query.get("startAt", 0)), min(int(query.get("maxResults", 50)), 50)
+        page = found[start : start + size]
+        return {"startAt": start, "maxResults": size, "isLast": start + size >= len(found), "values": page}
 
     def _gone_projects(self, query: Mapping[str, str]) -> Json:
         """Projects in the recycle bin or the archive, of which an administrator is told."""
@@ -428,10 +471,6 @@ def _projected(issue: Json, fields: Sequence[str]) -> Json:
     found = {name: value for name, value in issue["fields"].items() if every or name in fields}
     url = f"https://acme.atlassian.net{API}/issue/{issue['id']}"
     return {"id": issue["id"], "key": issue["key"], "self": url, "fields": found}
-
-
-def _jira_moment(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1_000:03d}" + at.strftime("%z")
 
 
 def main() -> None:

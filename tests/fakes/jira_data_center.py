@@ -7,7 +7,7 @@ cuts that too. `on_page` is called before each page of a search, to move issues 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.fakes.jira_cloud import JiraCloudFake, _projected, _RefusedError
+from tests.fakes.jira_cloud import AGILE, JiraCloudFake, _project, _projected, _RefusedError
 from tests.fakes.jira_issues import Json
 
 API = "/rest/api/2"
@@ -28,6 +28,8 @@ class JiraDataCenterFake(JiraCloudFake):
         self.version = [8, 20, 8]
 
     def _resource(self, method: str, path: str, query: dict[str, str], body: Any, is_known: bool) -> Any:
+        if path.startswith(AGILE) and is_known:
+            return self._board(path.removeprefix(AGILE), query)
         if not path.startswith(API):
             raise _RefusedError(404, "No such resource.")
         if not is_known and not path.endswith("/serverInfo"):
@@ -57,6 +59,9 @@ class JiraDataCenterFake(JiraCloudFake):
                 issue, start = self._issue(name), int(query.get("startAt", 0))
                 values = issue["changelog"][start : start + int(query.get("maxResults", 100))]
                 return {"startAt": start, "total": len(issue["changelog"]), "values": values}
+            case _, ["worklog", *_] | ["issue", _, "worklog"]:
+                visible = {id: one for id, one in self.issues.items() if _project(one) not in self.hidden_projects}
+                return self._worklogs(path, query, body, visible)
         raise _RefusedError(404, "No such resource.")
 
     def _issue(self, name: str) -> Json:

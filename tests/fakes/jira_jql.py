@@ -30,6 +30,7 @@ _NAMED = {
     "assignee": "assignee",
     "labels": "labels",
     "component": "components",
+    "timespent": "timespent",
 }
 
 

@@ -116,3 +116,28 @@ def test_a_dataset_takes_a_list_of_field_names() -> None:
 def test_the_dataset_is_strict(given: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         JiraDataset.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"board": 1}, {"board": "Team"}, {"project": "ERP"}, {"board": 1, "fields": ["state"]}]
+)
+def test_sprints_are_those_of_a_board_or_a_project(given: dict[str, object]) -> None:
+    assert JiraDataset.model_validate({"stream": "sprints", **given}).stream == "sprints"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"board": 1, "project": "ERP"}, {"jql": "a = b"}, {"board": 1, "jql": "a = b"}, {"filter": 1, "board": 1}],
+)
+def test_sprints_of_anything_else_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="sprints are those of a board or of a project"):
+        JiraDataset.model_validate({"stream": "sprints", **given})
+
+
+def test_what_is_kept_are_issues_unless_said_otherwise() -> None:
+    assert JiraDataset(project="ERP").stream == "issues"
+    assert JiraDataset(project="ERP", stream="worklogs").stream == "worklogs"
+    with pytest.raises(ValidationError):
+        JiraDataset.model_validate({"project": "ERP", "stream": "boards"})
+    with pytest.raises(ValidationError, match="one of jql, project, filter and board"):
+        JiraDataset(stream="worklogs")

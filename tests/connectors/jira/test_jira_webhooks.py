@@ -11,7 +11,7 @@ import pytest
 
 from connectors.contract import Changed, Ignored, InboundDelivery, Parsed
 from connectors.errors import SignatureError, UnexpectedResponseError
-from connectors.jira import JIRA, JiraConfig
+from connectors.jira import JIRA, JiraConfig, JiraDataset
 from connectors.jira.webhooks import identify, parse, verify
 from connectors.secrets import bind
 from tests.connectors.jira.conftest import NOW, jira_config
@@ -112,10 +112,18 @@ def test_every_recorded_webhook_without_its_event_type_still_names_its_issue(sha
         ({"webhookEvent": "jira:issue_moved", "issue": {"id": "7"}}, Changed(("7",))),
         ({"webhookEvent": "jira:issue_updated", "issue": {"key": "A-1"}}, Changed(())),
         ({"webhookEvent": "jira:issue_deleted", "issue": {"key": "A-1"}}, Changed(())),
-        ({"webhookEvent": "worklog_created", "worklog": {"id": "3", "issueId": "7"}}, Changed(("7",))),
+        ({"webhookEvent": "worklog_created", "worklog": {"id": "3", "issueId": "7"}}, Changed(("7", "worklog/3"))),
+        ({"webhookEvent": "worklog_updated", "worklog": {"id": 3}, "issue": {"id": 7}}, Changed(("7", "worklog/3"))),
+        (
+            {"webhookEvent": "worklog_deleted", "worklog": {"id": "3", "issueId": "7"}},
+            Changed(("7",), deleted=("worklog/3",)),
+        ),
         ({"webhookEvent": "worklog_deleted", "worklog": {"id": "3"}}, Changed(())),
-        ({"webhookEvent": "jira:worklog_updated", "issue": {"id": "7"}}, Changed(("7",))),
-        ({"webhookEvent": "sprint_closed", "sprint": {"id": 4, "name": "Sprint 4"}}, Changed(())),
+        ({"webhookEvent": "jira:worklog_updated", "issue": {"id": "7"}}, Changed(())),
+        ({"webhookEvent": "sprint_closed", "sprint": {"id": 4, "name": "Sprint 4"}}, Changed(("sprint/4",))),
+        ({"webhookEvent": "sprint_deleted", "sprint": {"id": 4}}, Changed((), deleted=("sprint/4",))),
+        ({"webhookEvent": "sprint_started"}, Changed(())),
+        ({"webhookEvent": "board_updated", "board": {"id": 4}}, Changed(())),
         ({"webhookEvent": "jira:version_released", "version": {"id": "4"}}, Changed(())),
         ({"webhookEvent": "project_deleted", "project": {"id": 4}}, Changed(())),
         ({"webhookEvent": "attachment_created"}, Ignored("attachment_created says nothing that is kept.")),
@@ -136,6 +144,31 @@ def test_every_recorded_webhook_without_its_event_type_still_names_its_issue(sha
 )
 def test_what_else_may_come(body: dict[str, object], expected: Parsed) -> None:
     assert parse(_config(), _delivery(body)) == expected
+
+
+_WORKLOG, _GONE = Changed(("7", "worklog/3")), Changed(("7",), deleted=("worklog/3",))
+_SPRINT, _NO_SPRINT = Changed(("sprint/4",)), Changed((), deleted=("sprint/4",))
+
+
+@pytest.mark.parametrize(
+    ("changed", "issues", "worklogs", "sprints"),
+    [
+        (Changed(()), Changed(()), Changed(()), Changed(())),
+        (Changed(("7",)), Changed(("7",)), None, None),
+        (Changed((), deleted=("7",)), Changed((), deleted=("7",)), Changed(()), None),
+        (_WORKLOG, Changed(("7",)), Changed(("worklog/3",)), None),
+        (_GONE, Changed(("7",)), Changed((), deleted=("worklog/3",)), None),
+        (_SPRINT, Changed(()), Changed(()), _SPRINT),
+        (_NO_SPRINT, Changed(()), Changed(()), _NO_SPRINT),
+    ],
+)
+def test_each_stream_hears_what_is_about_it(
+    changed: Changed, issues: Changed | None, worklogs: Changed | None, sprints: Changed | None
+) -> None:
+    assert JIRA.relevant is not None
+    assert JIRA.relevant(JiraDataset(project="ERP"), changed) == issues
+    assert JIRA.relevant(JiraDataset(stream="worklogs", project="ERP"), changed) == worklogs
+    assert JIRA.relevant(JiraDataset(stream="sprints", project="ERP"), changed) == sprints
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"<html>", b'{"a": 1}', b"\xff", b'{"issue": {"id": NaN}}'])
