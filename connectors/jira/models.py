@@ -99,7 +99,9 @@ class JiraDataset(BaseModel):
 
     model_config = _STRICT
 
-    stream: Stream = Field(default="issues", description="What is kept.")
+    stream: Stream = Field(
+        default="issues", description="What is kept: issues, the work logged on them, or the sprints of boards."
+    )
     jql: Jql | None = Field(
         default=None,
         description="Which issues are kept, without a window.",

@@ -24,6 +24,7 @@ from connectors.jira.connector import check, measure
 from connectors.jira.data_center import DataCenterSession
 from connectors.jira.reading import fetch_issues, read_issues, sweep_issues
 from connectors.jira.session import JiraSession
+from connectors.jira.sprints import read_sprints
 from connectors.secrets import bind
 from tests.connectors.jira.conftest import NOW, small_site
 from tests.fakes import jira_faults
@@ -236,16 +237,41 @@ def server() -> Any:
     process.wait()
 
 
+async def _first_answer(plain: httpx.AsyncClient, process: Any) -> httpx.Response:
+    """All issues, as soon as the server is up."""
+    for _ in range(600):
+        assert process.poll() is None
+        try:
+            return await plain.get("/rest/api/2/search", params={"maxResults": 10_000})
+        except httpx.TransportError:
+            await asyncio.sleep(0.05)
+    raise AssertionError("The server did not come up.")
+
+
+async def test_the_sprints_of_a_foreign_data_center_are_read_whole(server: Any) -> None:
+    url, process = server
+    async with httpx.AsyncClient(base_url=url) as plain:
+        await _first_answer(plain, process)
+        boards = (await plain.get("/rest/agile/1.0/board", params={"maxResults": 1_000})).json()["values"]
+        scrum = next(board for board in boards if board["type"] == "scrum")
+        told = (await plain.get(f"/rest/agile/1.0/board/{scrum['id']}/sprint", params={"maxResults": 1_000})).json()
+    async with create_client(parse_policy("127.0.0.1")) as client:
+        box = toolbox(client, lambda: datetime.now(NOW.tzinfo))
+        async with box.http:
+            dataset = JiraDataset(stream="sprints", board=scrum["name"])
+            pages = [page async for page in read_sprints(DataCenterSession(_config(url), box), dataset, None)]
+    found = {change.entity: change for page in pages for change in page.changes}
+    assert found.keys() == {f"sprint/{one['id']}" for one in told["values"]}
+    assert {change.name for change in found.values()} == {one["name"] for one in told["values"]}
+    closed = [change for change in found.values() if change.fields["state"] == "closed"]
+    assert closed
+    assert all(change.fields["completed"] for change in closed)
+
+
 async def test_a_foreign_data_center_is_read_whole_with_its_histories(server: Any) -> None:
     url, process = server
     async with httpx.AsyncClient(base_url=url) as plain:
-        for _ in range(600):
-            assert process.poll() is None
-            try:
-                raw = await plain.get("/rest/api/2/search", params={"maxResults": 10_000})
-                break
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
+        raw = await _first_answer(plain, process)
         expected = {issue["id"]: issue for issue in raw.json()["issues"]}
         key = next(iter(expected.values()))["key"]
         alone = await plain.get(f"/rest/api/2/issue/{key}", params={"expand": "changelog"})
