@@ -15,6 +15,9 @@ from app.web.router import install as install_pages
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that a request waits for one answer of the database. Workers wait for as long as their statements take.
+PATIENCE = 15.0
+
 
 def create_app(settings: Settings | None = None) -> Api:
     """The application over `settings` (None: the environment). It opens nothing before its lifespan begins."""
@@ -25,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Api:
 
     @asynccontextmanager
     async def open_context() -> AsyncIterator[ApiContext]:
-        async with open_runtime(chosen) as runtime:
+        async with open_runtime(chosen, patience=PATIENCE) as runtime:
             yield ApiContext(services=runtime.services, seal=runtime.seal)
 
     return Api(open_context, install_pages)

@@ -32,8 +32,11 @@ def utc_now() -> datetime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Runtime]:
-    """Everything open for the length of the block. Redis may be away, then and later; so may the database.
+async def open_runtime(
+    settings: Settings, *, clock: Callable[[], datetime] = utc_now, patience: float | None = None
+) -> AsyncIterator[Runtime]:
+    """Everything open for the length of the block. Redis may be away, then and later; so may the database, whose every
+    answer is waited for `patience` seconds (None: for ever).
 
     Raises ValueError where KRSYNC_SECRETS_ALLOW, KRSYNC_OUTBOUND_ALLOW or KRSYNC_SMTP_URL can not be read.
     """
@@ -46,7 +49,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = ut
     )
     policy = parse_policy(settings.outbound_allow)
     async with AsyncExitStack() as stack:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, patience=patience)
         stack.push_async_callback(database.close)
         client = create_client(policy)
         stack.push_async_callback(client.aclose)

@@ -17,6 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.util import await_only
 
+from app.store.patience import Patience, keep_patience
+
 #: A transaction, as the layers above pass it on: they never look into it.
 Session = AsyncSession
 
@@ -72,11 +74,15 @@ class Database:
 
     On SQLite a writing transaction starts with `BEGIN IMMEDIATE`: a deferred one that reads first and writes later
     fails under concurrency whatever the busy timeout.
+
+    On PostgreSQL a transaction ends with TimeoutError where the server takes longer than `patience` (seconds; None: no
+    limit) for one answer: as one that hangs does, whose connections stay open.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
         self.url = url
         self.dialect = make_url(url).get_backend_name()
+        self.patience = None if self.dialect == "sqlite" else patience
         self.engine = _create_engine(url)
         self._reading = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
         self._writing = async_sessionmaker(
@@ -86,16 +92,24 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session over one consistent snapshot, rolled back at the end."""
-        async with self._reading() as session:
-            if self.dialect == "postgresql":
-                await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            yield session
+        async with Patience(self.patience) as patience, self._reading() as session:
+            if self.dialect != "sqlite":
+                await patience.connect(session, isolation_level="REPEATABLE READ")
+            try:
+                yield session
+            finally:
+                patience.wait()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed as one at the end, or rolled back by an exception."""
-        async with self._writing() as session, session.begin():
-            yield session
+        async with Patience(self.patience) as patience, self._writing() as session, session.begin():
+            if self.dialect != "sqlite":
+                await patience.connect(session)
+            try:
+                yield session
+            finally:
+                patience.wait()
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -116,9 +130,11 @@ def _use_wal(cursor: Any) -> None:
 
 def _create_engine(url: str) -> AsyncEngine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_async_engine(
+        engine = create_async_engine(
             url, hide_parameters=True, pool_size=10, max_overflow=10, pool_timeout=5, pool_pre_ping=True
         )
+        keep_patience(engine)
+        return engine
     engine = create_async_engine(url, hide_parameters=True, pool_size=8, max_overflow=8, pool_timeout=30)
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -53,6 +53,8 @@ async def test_the_api_serves_with_redis_away_from_start_to_end(
     api = create_app(settings(database_url, tmp_path))
     headers = {"Authorization": f"Bearer {token_file.read_text().strip()}"}
     async with api.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://t") as http:
+        own = api.routes.state.context.services.database
+        assert own.patience == (None if own.dialect == "sqlite" else app.main.PATIENCE)
         assert (await http.get("/readyz")).status_code == 200
         applied = await http.post("/v1/teams/operations/apply", json=FILE, headers=headers)
         assert applied.status_code == 200, applied.text

@@ -94,6 +94,13 @@ async def test_postgresql_hangs_and_goes_on(server: PostgresServer, monkeypatch:
             assert payments.answers == {202: 20, 503: 400}
             assert all(int(answer.headers["retry-after"]) > 0 for answer in payments.refusals)
             assert (await service.http.get("/healthz")).status_code == 200
+            with monkeypatch.context() as impatient:
+                impatient.setattr(service.services.database, "patience", 0.5)
+                impatient.setattr("app.store.data_version.PATIENCE", 0.5)
+                async with asyncio.timeout(60):
+                    await readers_are_told(service)
+                    told = await service.http.delete("/v1/key-results/till/taken")
+                assert (told.status_code, int(told.headers["retry-after"]) > 0) == (503, True)
         finally:
             server.resume()
 

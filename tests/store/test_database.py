@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.store import audit
 from app.store.database import Database, is_unavailable
+from app.store.patience import Patience
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
 
@@ -158,3 +159,32 @@ async def test_a_value_that_postgresql_can_not_hold_is_not_the_store_away(databa
     with pytest.raises(Exception, match=r".+") as refused:
         await note(database, value)
     assert not is_unavailable(refused.value)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_answer_that_does_not_come_is_waited_for_so_long_and_no_longer(database: Database) -> None:
+    database.patience = 0.2
+    for transaction in (database.reading, database.writing):
+        with pytest.raises(TimeoutError) as failure:
+            async with transaction() as session:
+                await session.execute(text("SELECT pg_sleep(3600)"))
+        assert is_unavailable(failure.value)
+    database.patience = None
+    await note(database, "kept")
+    assert await actions(database) == ["kept"]
+
+
+async def _wait_for_ever(patience: Patience) -> None:
+    async with patience:
+        patience.wait()
+        await asyncio.Event().wait()
+
+
+async def test_patience_is_for_the_database_alone() -> None:
+    async with Patience(0) as patience:
+        for _ in range(3):
+            patience.wait()
+            patience.answered()
+            await asyncio.sleep(0.001)
+    with pytest.raises(TimeoutError):
+        await _wait_for_ever(Patience(0))
