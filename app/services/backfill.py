@@ -79,7 +79,13 @@ async def _step(session: Session, job_id: int, now: datetime) -> bool:
             _next_metric(job, days, None, now)  # it is no more
         return not building
     graph = await input_graph(session, [item])
-    if await _is_unread(session, graph):
+    unread = await _unread(session, graph)
+    stopped = next(((name, reason) for name, reason in unread.items() if reason is not None), None)
+    if stopped is not None:
+        _next_metric(job, days, f"{_name(item)}: nothing is known of {stopped[0]} yet: {stopped[1]}", now)
+        await session.flush()
+        return True
+    if unread:
         return False  # the tool's complete read comes first
     job.state = "running"
     earliest, note = await _reach(session, graph, metric_id, start_of_day(days.since, days.zone))
@@ -187,11 +193,11 @@ async def _skip(session: Session, job_id: int, why: str, now: datetime) -> None:
         await session.flush()
 
 
-async def _is_unread(session: Session, graph: InputGraph) -> bool:
+async def _unread(session: Session, graph: InputGraph) -> Mapping[str, str | None]:
     datasets = {
         part.dataset_id for item in graph.items.values() for part in item.parts.values() if part.dataset_id is not None
     }
-    return bool(await store.unread_datasets(session, datasets))
+    return await store.unread_datasets(session, datasets)
 
 
 async def _reach(

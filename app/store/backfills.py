@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.store.tables import BackfillJob, Fact, KeyResult, Metric, Plan, Sample, Team
+from app.store.tables import BackfillJob, Connection, Dataset, Fact, KeyResult, Metric, Plan, Sample, Team
 
 OPEN = ("waiting", "running")
 #: The quality of a sample that was computed afterwards, from records and their transitions.
@@ -66,10 +66,24 @@ async def cycles_of_metric(session: AsyncSession, metric_ids: Collection[int]) -
     return set(await session.scalars(query))
 
 
-async def unread_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> set[int]:
-    """The pulled datasets among these that no complete read has gone through yet, under their present scope."""
-    query = select(col(Plan.dataset_id)).where(col(Plan.dataset_id).in_(dataset_ids), col(Plan.cursor).is_(None))
-    return {identity for identity in await session.scalars(query) if identity is not None}
+async def unread_datasets(session: AsyncSession, dataset_ids: Collection[int]) -> dict[str, str | None]:
+    """The pulled datasets among these that no complete read has gone through yet, under their present scope, by name:
+    why none will before somebody acts, or None where one is to come."""
+    query = (
+        select(col(Dataset.name), Plan, Connection)
+        .join(Plan, col(Plan.dataset_id) == col(Dataset.id))
+        .join(Connection, col(Connection.id) == col(Plan.connection_id))
+        .where(col(Dataset.id).in_(dataset_ids), col(Plan.cursor).is_(None))
+        .order_by(col(Dataset.name))
+    )
+    found: dict[str, str | None] = {}
+    for name, plan, connection in await session.execute(query):
+        found[name] = None
+        if connection.paused_code is not None:
+            found[name] = connection.paused_reason or f"the connection {connection.name} is paused"
+        elif plan.paused_code is not None:
+            found[name] = plan.failing_reason or "it is not read"
+    return found
 
 
 async def earliest_fact(session: AsyncSession, revision_id: int) -> datetime | None:

@@ -203,3 +203,27 @@ async def test_a_tool_that_fails_is_said_so(jira_story: Story, site: JiraCloudFa
     assert done.state == "done"
     assert done.notes[0].startswith("support/resolved_weekly: the tool did not tell: ")
     assert await story.count("sample") == before
+
+
+@pytest.mark.parametrize(
+    ("is_lost", "jql", "words"),
+    [
+        (True, "project = HELP", "support/closed: nothing is known of tickets yet: The secret"),
+        (False, "colour = red", "support/closed: nothing is known of tickets yet: Jira refuses the query"),
+    ],
+)
+@on_sqlite
+async def test_a_tool_that_nobody_may_read_ends_the_job_with_the_reason(
+    jira_story: Story, is_lost: bool, jql: str, words: str
+) -> None:
+    """And does not wait for a read that never comes."""
+    story = jira_story
+    if is_lost:
+        story.services.secrets.values.clear()  # type: ignore[attr-defined]
+    await story.apply(JIRA.replace("project = HELP", jql))
+    job = await ask(story, "2026-11-01", "closed")
+    assert await work_backfills(story.services) == 0  # nobody has tried yet
+    assert "failed" in await story.later(minutes=1)
+    done = await finish(story, job)
+    assert (done.state, done.samples, done.done) == ("done", 0, done.total)
+    assert done.notes[0].startswith(words)
