@@ -24,10 +24,11 @@ from connectors.jira.payloads import (
     in_utc,
     moment,
     moment_text,
-    name_of,
+    opened,
     part_of,
     readable,
 )
+from connectors.jira.texts import KnownTexts
 
 _SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 
@@ -63,11 +64,13 @@ class FieldPlan:
     """The fields of a dataset: Jira's id and schema for each name that a record has them under."""
 
     columns: tuple[tuple[str, str, FieldSchema | None], ...]
-    # Name, id, and what makes of a value what people see.
-    _shown: tuple[tuple[str, str, Callable[[Any], JsonValue]], ...] = field(init=False, repr=False, compare=False)
+    # Name, id, and what makes of a value what people see, and of one that was kept as it came.
+    _shown: tuple[tuple[str, str, Callable[[Any], JsonValue], KnownTexts[JsonValue]], ...] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
-        shown = tuple((name, field_id, _shown_by(name, field_id, schema)) for name, field_id, schema in self.columns)
+        shown = tuple((name, field_id, *_shown_by(name, schema)) for name, field_id, schema in self.columns)
         object.__setattr__(self, "_shown", shown)
 
     @property
@@ -88,9 +91,12 @@ class FieldPlan:
         """The issue's fields as people see them; absent ones are None."""
         found: dict[str, JsonValue] = {"key": issue.key}
         held = issue.fields
-        for name, field_id, shown in self._shown:
+        for name, field_id, shown, known in self._shown:
             value = held.get(field_id)
-            found[name] = None if value is None else shown(value)
+            if type(value) is msgspec.Raw:
+                found[name] = known[bytes(value)]
+            else:
+                found[name] = None if value is None else shown(value)
         return found
 
 
@@ -98,14 +104,16 @@ def _project(value: Any) -> JsonValue:
     return part_of(value, "key") or readable(value)
 
 
-def _shown_by(name: str, field_id: str, schema: FieldSchema | None) -> Callable[[Any], JsonValue]:
+_PROJECTS = KnownTexts(lambda text: _project(opened(text)), 1_024)
+_NAMES = KnownTexts(lambda text: readable(opened(text)), 4_096)
+
+
+def _shown_by(name: str, schema: FieldSchema | None) -> tuple[Callable[[Any], JsonValue], KnownTexts[JsonValue]]:
     if name == "project":
-        return _project
-    if _SHAPES.get(field_id) is msgspec.Raw:
-        return name_of
+        return _project, _PROJECTS
     if schema is not None and schema.type == "datetime":
-        return moment_text
-    return partial(readable, schema=schema)
+        return moment_text, _NAMES
+    return partial(readable, schema=schema), _NAMES
 
 
 def plan_fields(names: Sequence[str], details: Sequence[FieldDetails]) -> FieldPlan:

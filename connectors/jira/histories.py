@@ -1,14 +1,17 @@
 """Changes of status out of an issue's saves, with the categories they lead from and to. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
+from operator import lt
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from connectors.contract import Transition
 from connectors.errors import UnexpectedResponseError
-from connectors.jira.payloads import BulkHistory, ChangeHistory, ChangeItem, decode, moment, opened, part_of
+from connectors.jira.payloads import BulkHistory, ChangeHistory, ChangeItem, decode, moments, opened, part_of
+from connectors.jira.texts import KnownTexts
 
 History: TypeAlias = BulkHistory | ChangeHistory
 
@@ -19,7 +22,6 @@ _MOST_MOVES = 4_096
 class Move(NamedTuple):
     """A change of status among the items of a save. `is_known`: the site has the status it leads to."""
 
-    position: int
     before: str | None
     after: str | None
     before_category: str | None
@@ -39,7 +41,8 @@ class StatusCategories:
             self._by_id[status_id] = (name, category)
             by_name.setdefault(name, set()).add(category)
         self._by_name = {name: next(iter(found)) for name, found in by_name.items() if len(found) == 1}
-        self._moves: dict[bytes, tuple[Move, ...]] = {}
+        self._moves = KnownTexts(self._moves_of, _MOST_MOVES)
+        self._of = KnownTexts(self._category_of, _MOST_MOVES)
 
     def knows(self, status_id: str | None, name: str | None) -> bool:
         """Whether the site has the status."""
@@ -57,56 +60,65 @@ class StatusCategories:
     def of(self, status: Any) -> str | None:
         """The category of a status as an issue has it."""
         if type(status) is msgspec.Raw:
-            status = opened(status)
+            return self._of[bytes(status)]
         return self.category(part_of(status, "id"), part_of(status, "name"))
 
-    def moves(self, history: History) -> tuple[Move, ...]:
-        """The changes of status of one save, in their order."""
-        items = history.items
-        if isinstance(items, list):
-            return self._among(items)
-        text = bytes(items)
-        return self._moves.get(text) or self._read(text)
+    def _category_of(self, text: bytes) -> str | None:
+        return self.of(opened(text))
 
-    def _read(self, text: bytes) -> tuple[Move, ...]:
-        if len(self._moves) >= _MOST_MOVES:
-            self._moves.clear()
-        found = self._moves[text] = self._among(decode(text, list[ChangeItem], "changelogs"))
-        return found
+    def moves(self, histories: Iterable[History]) -> list[tuple[Move, ...]]:
+        """The changes of status of each save, in their order."""
+        known = self._moves
+        return [
+            known[bytes(history.items)] if isinstance(history, BulkHistory) else self._among(history.items)
+            for history in histories
+        ]
+
+    def _moves_of(self, text: bytes) -> tuple[Move, ...]:
+        return self._among(decode(text, list[ChangeItem], "changelogs"))
 
     def _among(self, items: Sequence[ChangeItem]) -> tuple[Move, ...]:
         return tuple(
             Move(
-                position,
                 item.before,
                 item.after,
                 self.category(item.before_id, item.before),
                 self.category(item.after_id, item.after),
                 self.knows(item.after_id, item.after),
             )
-            for position, item in enumerate(items)
+            for item in items
             if (item.fieldId or item.field) == "status"
         )
 
 
-def status_transitions(histories: Sequence[History], categories: StatusCategories) -> tuple[Transition, ...]:
-    """The status changes of one issue in order of their moments, equal moments in the order of Jira's history ids."""
-    moves_of = categories.moves
-    # Moment, history, position in it; then what tells equal ones apart, so that moves are never compared.
-    places = [
-        (moment(history.created), _number(history.id), move.position, count, move)
-        for count, history in enumerate(histories)
-        for move in moves_of(history)
-    ]
-    places.sort()
-    found: list[Transition] = []
-    last: tuple[datetime, int, int] | None = None
-    for at, number, position, _, (_, before, after, before_category, after_category, _) in places:
-        if last is not None and number == last[1] and position == last[2] and at == last[0]:
-            continue  # a history that comes twice counts once
-        last = (at, number, position)
-        found.append(Transition("status", at, len(found), before, after, before_category, after_category))
-    return tuple(found)
+def status_transitions(
+    logs: Sequence[Sequence[History]], categories: StatusCategories
+) -> Iterator[tuple[Transition, ...]]:
+    """The status changes of each of some issues, by their histories, in order of their moments, equal moments in the
+    order of Jira's history ids."""
+    # All at once: what is done for a single save is done for tens of thousands.
+    histories = [history for log in logs for history in log]
+    ats = iter(moments([history.created for history in histories]))
+    moves = iter(categories.moves(histories))
+    for log in logs:
+        yield _in_order(log, list(islice(ats, len(log))), list(islice(moves, len(log))))
+
+
+def _in_order(
+    log: Sequence[History], ats: Sequence[datetime], moves: Sequence[tuple[Move, ...]]
+) -> tuple[Transition, ...]:
+    saves: Iterable[tuple[datetime, tuple[Move, ...]]] = zip(ats, moves, strict=True)
+    if not all(map(lt, ats, ats[1:])):
+        # By history, so that one that comes twice counts once.
+        numbered = {(at, _number(save.id)): moved for save, (at, moved) in zip(log, saves, strict=True)}
+        saves = [(key[0], numbered[key]) for key in sorted(numbered)]
+    changes = enumerate([(at, move) for at, moved in saves for move in moved])
+    return tuple(
+        [
+            Transition("status", at, order, before, after, before_category, after_category)
+            for order, (at, (before, after, before_category, after_category, _)) in changes
+        ]
+    )
 
 
 def _number(text: str) -> int:

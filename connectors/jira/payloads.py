@@ -3,7 +3,7 @@
 The shapes follow Atlassian's OpenAPI document; a member that is required here is one we can not do without.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -17,6 +17,9 @@ from connectors.errors import UnexpectedResponseError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
+# Milliseconds before 2106: a float of their seconds is within half a microsecond.
+_EXACT_AS_SECONDS = 2**32 * 1_000
+_MOMENTS = list[datetime]
 
 #: Jira's keys of the three status categories; `undefined` is no category.
 CATEGORIES = {"new": "to_do", "indeterminate": "in_progress", "done": "done"}
@@ -175,23 +178,11 @@ class Named(msgspec.Struct, frozen=True):
     child: Any = None
 
 
-# The same few things come in issue after issue, and finding their text in a table costs less than reading it again.
-@lru_cache(maxsize=1024)
-def _thing(text: bytes) -> Named | None:
-    thing: Named | None = decoder_of(Named | None).decode(text)
-    return thing
-
-
-@lru_cache(maxsize=2048)
-def _name_of(text: bytes) -> JsonValue:
-    return readable(_thing(text))
-
-
-def opened(value: msgspec.Raw) -> Any:
+def opened(value: msgspec.Raw | bytes) -> Any:
     """What was kept as it came: a `Named`, or whatever else it is."""
     text = bytes(value)
     try:
-        return _thing(text)
+        return decoder_of(Named | None).decode(text)
     except msgspec.ValidationError:
         return decode(text, Any, "issues")
 
@@ -203,16 +194,6 @@ def part_of(value: Any, name: str) -> Any:
     if type(value) is Named:
         return getattr(value, name)
     return value.get(name) if isinstance(value, dict) else None
-
-
-def name_of(value: Any) -> JsonValue:
-    """What a thing is called, as `readable` says it."""
-    if type(value) is msgspec.Raw:
-        try:
-            return _name_of(bytes(value))
-        except msgspec.ValidationError:
-            return readable(opened(value))
-    return readable(value)
 
 
 def _exact(text: str) -> Decimal:
@@ -255,6 +236,17 @@ def moment(value: str | int) -> datetime:
         raise UnexpectedResponseError(f"Jira sent a moment that can not be read: {str(value)[:40]!r}.") from error
 
 
+def moments(values: Sequence[str | int]) -> list[datetime]:
+    """As `moment`, of many: milliseconds are read by the decoder, in a fifth of the time."""
+    try:
+        if min(values) >= 0 and max(values) < _EXACT_AS_SECONDS:  # type: ignore[operator]
+            seconds = [value / 1_000 for value in values]  # type: ignore[operator]
+            return msgspec.convert(seconds, _MOMENTS, strict=False)
+    except (TypeError, ValueError):  # text among them, or none at all
+        pass
+    return [moment(value) for value in values]
+
+
 def in_utc(at: datetime) -> datetime:
     """The same moment in UTC; UnexpectedResponseError where that is beyond what a date can hold."""
     if at.tzinfo is UTC:
@@ -293,12 +285,16 @@ def from_milliseconds(value: int) -> datetime:
 
 def moment_text(value: Any) -> JsonValue:
     """A moment as people see it, in UTC; what is none stays what it is."""
-    return rfc3339(in_utc(value)) if type(value) is datetime else readable(value, _MOMENT_SCHEMA)
+    return _written(in_utc(value)) if type(value) is datetime else readable(value, _MOMENT_SCHEMA)
 
 
 def rfc3339(at: datetime) -> str:
     """`at` in UTC as RFC 3339 with `Z`."""
-    text: str = msgspec.to_builtins(at.astimezone(UTC))
+    return _written(at.astimezone(UTC))
+
+
+def _written(at: datetime) -> str:
+    text: str = msgspec.to_builtins(at)
     return text
 
 
@@ -315,7 +311,7 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
     if value is None:
         return None
     if type(value) is msgspec.Raw:
-        return name_of(value)
+        return readable(opened(value))
     if type(value) is Named:
         for name in (value.value, value.displayName, value.name, value.key, value.id):
             if name is not None and not isinstance(name, (dict, list)):

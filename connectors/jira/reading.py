@@ -13,11 +13,11 @@ from contextlib import AsyncExitStack, aclosing
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeGuard, TypeVar
 
-from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange
+from connectors.contract import Absence, Cursor, JsonValue, Page, RecordChange, Transition
 from connectors.errors import QueryError
 from connectors.jira.absence import tell_apart
 from connectors.jira.fields import moment_of
-from connectors.jira.histories import History, status_transitions
+from connectors.jira.histories import status_transitions
 from connectors.jira.jql import in_stable_order, updated_since
 from connectors.jira.knowledge import SiteKnowledge, learn, recall
 from connectors.jira.models import JiraDataset
@@ -45,8 +45,8 @@ class _Reader:
     def __init__(self, session: JiraSession, knowledge: SiteKnowledge) -> None:
         self.session = session
         self.knowledge = knowledge
-        self.unmapped: Counter[str | None] = Counter()
-        self.moves: Counter[str | None] = Counter()
+        self.unmapped: Counter[str] = Counter()
+        self.moves: Counter[str] = Counter()
         self._home = session.config.home
         self._learning = asyncio.Lock()
 
@@ -95,25 +95,35 @@ class _Reader:
                 if not self.knowledge.is_fresh:
                     self.knowledge = await learn(self.session, self.knowledge.names)
         made: list[RecordChange] = []
-        for issue in issues.values():
-            made.append(self._record(issue, histories.get(issue.id, ())))
-            if len(made) % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # what has come meanwhile is taken in, and what may go is sent
-        moves = [move for record in made for move in record.transitions if move.after is not None]
-        self.moves.update([move.after for move in moves])
-        self.unmapped.update([move.after for move in moves if move.after_category is None])
+        waiting = list(issues.values())
+        for start in range(0, len(waiting), _AT_ONCE):
+            part = waiting[start : start + _AT_ONCE]
+            logs = [histories.get(issue.id, ()) for issue in part]
+            moves = status_transitions(logs, self.knowledge.categories)
+            made += [self._record(issue, moved) for issue, moved in zip(part, moves, strict=True)]
+            await asyncio.sleep(0)  # what has come meanwhile is taken in, and what may go is sent
+        self._note_odd(made)
         return made
+
+    def _note_odd(self, made: Sequence[RecordChange]) -> None:
+        renamed = self.knowledge.categories.renamed
+        for record in made:
+            for move in record.transitions:
+                if move.after is None:
+                    continue
+                if move.after_category is None:
+                    self.unmapped[move.after] += 1
+                if move.after in renamed:
+                    self.moves[move.after] += 1
 
     def _knows_all(self, histories: Histories) -> bool:
         moves = self.knowledge.categories.moves
-        return all(move.is_known for saves in histories.values() for save in saves for move in moves(save))
+        return all(move.is_known for saves in histories.values() for moved in moves(saves) for move in moved)
 
-    def _record(self, issue: Issue, histories: Sequence[History]) -> RecordChange:
-        categories = self.knowledge.categories
-        transitions = status_transitions(histories, categories)
+    def _record(self, issue: Issue, transitions: tuple[Transition, ...]) -> RecordChange:
         fields = self.knowledge.plan.values(issue)
         # An issue that never moved has no transition that would tell its category.
-        fields["status_category"] = categories.of(issue.fields.get("status"))
+        fields["status_category"] = self.knowledge.categories.of(issue.fields.get("status"))
         return RecordChange(
             entity=issue.id,
             name=issue.key,
@@ -127,13 +137,12 @@ class _Reader:
     def warnings(self) -> list[str]:
         """What was odd about the issues read, with counts."""
         renamed = self.knowledge.categories.renamed
-        moves = Counter({name: self.moves[name] for name in renamed if self.moves[name]})
         return [
             f"The status {name!r} has no category any more: {count} changes into it are in no category."
             for name, count in self.unmapped.most_common(20)
         ] + [
             f"The status {name!r} is called {renamed[name]!r} by now: {count} changes into it bear its old name."
-            for name, count in moves.most_common(20)
+            for name, count in self.moves.most_common(20)
         ]
 
 

@@ -1,15 +1,19 @@
 """Jira's payloads as records: moments, names, categories, histories, and what is refused."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from connectors.contract import Transition
 from connectors.errors import QueryError, UnexpectedResponseError
 from connectors.jira.fields import moment_of, plan_fields
-from connectors.jira.histories import StatusCategories, status_transitions
+from connectors.jira.histories import History, StatusCategories, status_transitions
 from connectors.jira.payloads import (
     BulkHistory,
     ChangeHistory,
@@ -23,6 +27,7 @@ from connectors.jira.payloads import (
     decode,
     microseconds,
     moment,
+    moments,
     readable,
 )
 
@@ -145,6 +150,11 @@ def _change(id: str, created: str, before: str, after: str, field: str = "status
     return ChangeHistory(id, created, [ChangeItem(field, field, before, before, after, after)])
 
 
+def _changes_of(histories: Sequence[History]) -> tuple[Transition, ...]:
+    (found,) = status_transitions([histories], CATEGORIES)
+    return found
+
+
 def test_transitions_come_in_the_order_of_their_moments_and_then_of_their_ids() -> None:
     same = "2026-01-02T00:00:00.000+0000"
     histories = [
@@ -155,14 +165,32 @@ def test_transitions_come_in_the_order_of_their_moments_and_then_of_their_ids() 
         _change("5", same, "x", "y", field="priority"),
         _change("1", "2026-01-01T23:59:59.999-0100", "d", "e"),
     ]
-    found = status_transitions(histories, CATEGORIES)
+    found = _changes_of(histories)
     assert [(one.order, one.before, one.after) for one in found] == [
         (0, "a", "b"),
         (1, "b", "c"),
         (2, "d", "e"),
         (3, "c", "d"),
     ]
-    assert found == status_transitions(histories[::-1], CATEGORIES)
+    assert found == _changes_of(histories[::-1])
+
+
+def test_each_issue_has_the_changes_of_its_own_histories() -> None:
+    def log(*steps: tuple[int, int]) -> list[BulkHistory]:
+        text = '[{"field":"status","toString":"%d"}]'
+        return [BulkHistory(str(id), at, msgspec.Raw((text % id).encode())) for id, at in steps]
+
+    logs = [log((1, 1_700_000_000_001), (2, 1_700_000_000_002)), [], log((4, 3), (3, 3), (5, 2)), log((6, -1))]
+    found = list(status_transitions(logs, CATEGORIES))
+    assert [[one.after for one in changes] for changes in found] == [["1", "2"], [], ["5", "3", "4"], ["6"]]
+    assert [[one.order for one in changes] for changes in found] == [[0, 1], [], [0, 1, 2], [0]]
+
+
+@given(st.lists(st.integers(-62_135_596_800_000, 253_402_300_799_999) | st.integers(0, 2**32 * 1_000)))
+def test_many_moments_are_read_as_each_is(values: list[str | int]) -> None:
+    assert moments(values) == [moment(value) for value in values]
+    texts = [*values, "2026-01-02T00:00:00.000+0100"]
+    assert moments(texts) == [moment(value) for value in texts]
 
 
 def test_items_that_come_again_and_again_are_read_as_if_each_came_alone() -> None:
@@ -174,9 +202,9 @@ def test_items_that_come_again_and_again_are_read_as_if_each_came_alone() -> Non
     alone = [
         ChangeHistory(one.id, one.created, msgspec.json.decode(bytes(one.items), type=list[ChangeItem])) for one in bulk
     ]
-    found = status_transitions(bulk, CATEGORIES)
+    found = _changes_of(bulk)
     assert len(found) == 5
-    assert found == status_transitions(alone, CATEGORIES)
+    assert found == _changes_of(alone)
     assert {(one.before_category, one.after_category) for one in found} == {("to_do", "done"), ("done", "to_do")}
 
 
@@ -184,14 +212,14 @@ def test_items_that_come_again_and_again_are_read_as_if_each_came_alone() -> Non
 def test_items_of_another_shape_are_refused(items: bytes) -> None:
     history = BulkHistory("1", 1_700_000_000_000, msgspec.Raw(items))
     with pytest.raises(UnexpectedResponseError, match="changelogs"):
-        status_transitions([history], CATEGORIES)
+        _changes_of([history])
 
 
 def test_more_changes_than_are_kept_are_read_all_the_same() -> None:
     histories = [
         BulkHistory(str(one), one, msgspec.Raw(b'[{"field":"status","toString":"%d"}]' % one)) for one in range(5_000)
     ]
-    assert [one.after for one in status_transitions(histories, CATEGORIES)] == [str(one) for one in range(5_000)]
+    assert [one.after for one in _changes_of(histories)] == [str(one) for one in range(5_000)]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_recorded_changelog_pages_are_their_status_changes(shared_data: Path) ->
     for found in saves.values():
         histories = [msgspec.json.decode(json.dumps(save), type=ChangeHistory) for save in found]
         # In whatever order the pages bring them, and twice.
-        transitions = status_transitions([*reversed(histories), histories[0]], categories)
+        (transitions,) = status_transitions([[*reversed(histories), histories[0]]], categories)
         assert [(one.at, one.before, one.after) for one in transitions] == _plainly(found)
         total += len(transitions)
     assert sum(map(len, saves.values())) == 279
