@@ -1,16 +1,20 @@
-"""The server of the API: uvicorn that answers polls of what did not change without a task for each, lets event streams
-end at once, and lets clients go that do not read, or never finish what they begin to send."""
+"""The server of the API: uvicorn that answers polls of what did not change, and takes webhooks, without a task for
+each, lets event streams end at once, and lets clients go that do not read, or never finish what they begin to send."""
 
 import asyncio
 import json
 import socket
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api.application import Api
+from app.api.front import Answer
+from app.api.hook_delivery import PREFIX, plain_length
+from app.api.hooks import Hooks
 
 #: Seconds that a client may leave what was sent to it unread.
 PATIENCE = 60.0
@@ -18,6 +22,9 @@ PATIENCE = 60.0
 HEADERS_WITHIN = 20.0
 #: Bytes of headers that may come in pieces.
 MOST_HEADERS = 64 * 1024
+#: Seconds that the rest of a webhook's body is waited for here; after that it is a request like any other.
+REST_WITHIN = 1.0
+_HOOKS = PREFIX.encode()
 
 
 class _Lingering:
@@ -37,6 +44,48 @@ class _Lingering:
             self._transport.close()
 
 
+class _Coming:
+    """A webhook of which the body is on its way in. Where it does not come with its headers, there is `room` for it and
+    an end to waiting."""
+
+    __slots__ = ("hooks", "length", "pieces", "room", "wait")
+
+    def __init__(self, hooks: Hooks, length: int) -> None:
+        self.hooks = hooks
+        self.length = length
+        self.pieces: list[bytes] = []
+        self.room = 0
+        self.wait: asyncio.TimerHandle | None = None
+
+    def settle(self) -> None:
+        """It is there, or nobody waits for it any more."""
+        if self.wait is not None:
+            self.wait.cancel()
+            self.wait = None
+            self.hooks.release(self.room)
+
+
+class _Taken:
+    """A webhook that waits for its answer, in the place of uvicorn's cycle: what comes behind it waits too."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self) -> None:
+        self.response_complete = self.disconnected = False
+        self.keep_alive = True
+        self.message_event = _NOBODY
+
+
+class _Nobody:
+    """Whom uvicorn wakes where nobody waits for a message."""
+
+    def set(self) -> None:
+        return
+
+
+_NOBODY = _Nobody()
+
+
 class Protocol(HttpToolsProtocol):
     """A connection that is cut when its client reads nothing for a while (closing it would wait for the client), or
     owes the rest of a request for too long: a byte every second would hold it for ever. Bodies have a deadline of their
@@ -45,12 +94,14 @@ class Protocol(HttpToolsProtocol):
     _stuck: asyncio.TimerHandle | None = None
     _owing: asyncio.TimerHandle | None = None
     _is_answered = False
+    _coming: _Coming | None = None
     _in_headers = False
     _in_message = False
     _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._api = _api_of(self.app)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -60,6 +111,8 @@ class Protocol(HttpToolsProtocol):
             self._expect()
             if self._header_bytes > MOST_HEADERS:
                 self._cut(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._coming is not None and self._coming.wait is None:
+            self._await_rest(self._coming)
 
     def on_message_begin(self) -> None:
         self._in_headers = self._in_message = True
@@ -74,23 +127,36 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._settle()
-        self._is_answered = self._answer_at_once()
+        if self._api is not None and self._is_plain():
+            if self.parser.get_method() == b"POST":
+                if self.url.startswith(_HOOKS) and (length := plain_length(self.headers)):
+                    self._coming = _Coming(self._api.hooks, length)
+                    return
+            else:
+                self._is_answered = self._answer_at_once(self._api)
         if not self._is_answered:
-            super().on_headers_complete()
-            if self.cycle is not None and not self.cycle.keep_alive:
-                self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
+            self._begin_cycle()
+
+    def _begin_cycle(self) -> None:
+        super().on_headers_complete()
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
 
     def owes(self) -> bool:
         """Whether a part of the request is still to come."""
         return self._in_message
 
     def on_body(self, body: bytes) -> None:
-        if not self._is_answered:
+        if self._coming is not None:
+            self._coming.pieces.append(body)
+        elif not self._is_answered:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_message = False
         self._settle()
+        if self._coming is not None and self._take(self._coming):
+            return
         if not self._is_answered:
             super().on_message_complete()
             if self.cycle is not None and self.cycle.response_complete and not self.cycle.keep_alive:
@@ -99,24 +165,76 @@ class Protocol(HttpToolsProtocol):
         self._is_answered = False
         self.on_response_complete()
 
-    def _answer_at_once(self) -> bool:
+    def _is_plain(self) -> bool:
+        """Whether the request can be answered by ourselves: nothing about it is unusual, and no other answer comes
+        before."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.root_path
+            and b"%" not in self.url
+        )
+
+    def _answer_at_once(self, api: Api) -> bool:
         """Whether the request was a poll of what did not change, and is answered."""
-        api = _api_of(self.app)
-        if api is None or self.parser.get_method() != b"GET" or self.flow.write_paused:
-            return False
-        if self.cycle is not None and not self.cycle.response_complete:
-            return False  # another answer comes first
-        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
-            return False
-        if self.parser.should_upgrade() or self.expect_100_continue or b"%" in self.url or self.root_path:
+        if self.parser.get_method() != b"GET":
             return False
         path, _, query = self.url.partition(b"?")
         lines = api.reads.at_once(path.decode("latin-1"), query.partition(b"#")[0], self.headers)
         if lines is None:
             return False
-        own = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
-        self.transport.write(b"HTTP/1.1 304 Not Modified\r\n%s%s\r\n" % (own, lines))
+        self.transport.write(b"HTTP/1.1 304 Not Modified\r\n%s%s\r\n" % (self._own_headers(), lines))
         return True
+
+    def _take(self, coming: _Coming) -> bool:
+        """Whether a webhook that is there was taken; else it is a request like any other."""
+        hook = coming.hooks.known(self.url.decode("latin-1"))
+        if hook is None:
+            self._hand_over()
+            return False
+        coming.settle()
+        self._coming = None
+        taken = _Taken()
+        self.cycle = taken  # type: ignore[assignment]
+        body = coming.pieces[0] if len(coming.pieces) == 1 else b"".join(coming.pieces)
+        coming.hooks.take(hook, self.headers, body, partial(self._answer, taken))
+        return True
+
+    def _answer(self, taken: _Taken, given: Answer) -> None:
+        taken.response_complete = True
+        if self.transport.is_closing():
+            return
+        status, headers, body = given
+        lines = b"".join([b"%s: %s\r\n" % pair for pair in headers])
+        end = b"\r\n" if taken.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], self._own_headers(), lines, end, body)))
+        if not taken.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _await_rest(self, coming: _Coming) -> None:
+        """The body did not come with its headers: there has to be room for it, and it has to come soon."""
+        if coming.hooks.reserve(coming.length):
+            coming.room = coming.length
+            coming.wait = self.loop.call_later(REST_WITHIN, self._hand_over)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Make a request of the webhook that is coming, as far as it is there."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming.settle()
+            self._begin_cycle()
+            for piece in coming.pieces:
+                super().on_body(piece)
+
+    def _own_headers(self) -> bytes:
+        return b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -129,6 +247,9 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._coming is not None:
+            self._coming.settle()
+            self._coming = None
         self._relax()
         self._settle()
 

@@ -17,7 +17,8 @@ from app.api.body import field_errors
 from app.api.context import ApiContext
 from app.api.fast_reads import FastReads
 from app.api.front import Front
-from app.api.hooks import PREFIX, HookDoor, Hooks
+from app.api.hook_delivery import PREFIX
+from app.api.hooks import HookDoor, Hooks
 from app.api.live import PATH as LIVE_PATH
 from app.api.live import Live, LiveDoor
 from app.api.parameters import strict_query
@@ -91,7 +92,7 @@ class Api:
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             async with open_context() as context:
-                writer = DeliveryWriter(context.services.database)
+                writer = DeliveryWriter(context.services.database, bell=context.services.queue.deliveries)
                 app.state.context = context
                 version = data_version(context.services.database)
                 shelf = app.state.shelf = Shelf(context.services, version)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,13 +23,20 @@ SAFE = [
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
 ]
 Headers = list[tuple[bytes, bytes]]
+#: The status, the headers and the body.
+Answer = tuple[int, Headers, bytes]
 
 
 def request_id_of(scope: Scope) -> str:
     """The caller's own `X-Request-Id` where it is a plain one, else a new id."""
-    for name, value in scope["headers"]:
+    return request_id_in(scope["headers"])
+
+
+def request_id_in(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """The same, of headers."""
+    for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return str(value.decode())
+            return value.decode()
     return new_request_id()
 
 
@@ -45,6 +53,18 @@ def as_app_error(error: Exception) -> AppError:
 
 async def send_problem(send: Send, error: AppError, request_id: str, *, with_body: bool = True) -> None:
     """Answer with a problem."""
+    await send_answer(send, problem_answer(error, request_id), with_body=with_body)
+
+
+async def send_answer(send: Send, answer: Answer, *, with_body: bool = True) -> None:
+    """Answer with what was made ready."""
+    status, headers, body = answer
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if with_body else b""})
+
+
+def problem_answer(error: AppError, request_id: str) -> Answer:
+    """A problem as an answer."""
     body = problem_body(error, request_id)
     headers: Headers = [
         (b"content-type", MEDIA_TYPE.encode()),
@@ -54,8 +74,7 @@ async def send_problem(send: Send, error: AppError, request_id: str, *, with_bod
         *SAFE,
         *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
     ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body if with_body else b""})
+    return error.status, headers, body
 
 
 def _context(scope: Scope) -> ApiContext | None:

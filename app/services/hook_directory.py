@@ -21,6 +21,8 @@ from connectors.contract import Connector
 
 #: Seconds that an entry, or its absence, is relied on.
 LIFETIME = 3.0
+#: Seconds after which one that is asked for is looked up again meanwhile, and between two such attempts.
+_EARLY = LIFETIME / 2
 #: Seconds that a caller waits for a look-up before it relies on what was known, and that a look-up may take.
 PATIENCE, LONGEST = 1.0, 10.0
 #: Look-ups of unknown names: so many at once, and so many a second.
@@ -41,6 +43,7 @@ class Hook:
 class _Entry:
     hook: Hook | None
     read_at: float
+    asked_at: float
 
 
 class HookDirectory:
@@ -53,6 +56,20 @@ class HookDirectory:
         self._reading: dict[tuple[str, str], asyncio.Task[Hook | None]] = {}
         self._allowance = BURST
         self._allowed_at = timer()
+
+    def known(self, team: str, connection: str) -> Hook | None:
+        """The connection, where it is known by now; whoever goes on asking is never told to look it up."""
+        key = (team, connection)
+        entry = self._entries.get(key)
+        if entry is None or entry.hook is None:
+            return None
+        now = self._timer()
+        if now - entry.read_at >= LIFETIME:
+            return None
+        if now - entry.asked_at >= _EARLY and key not in self._reading:
+            entry.asked_at = now
+            self._read_soon(key)
+        return entry.hook
 
     async def find(self, team: str, connection: str) -> Hook | None:
         """The connection, or None where there is none that takes webhooks.
@@ -67,8 +84,7 @@ class HookDirectory:
             return None
         task = self._reading.get(key)
         if task is None:
-            task = self._reading[key] = asyncio.create_task(self._read(key))
-            task.add_done_callback(lambda task: self._have_read(key, task))
+            task = self._read_soon(key)
         known = entry is not None and entry.hook is not None
         try:
             # Shielded: one caller that leaves must not take the answer from the others.
@@ -89,6 +105,11 @@ class HookDirectory:
         self._allowance -= 1
         return True
 
+    def _read_soon(self, key: tuple[str, str]) -> "asyncio.Task[Hook | None]":
+        task = self._reading[key] = asyncio.create_task(self._read(key))
+        task.add_done_callback(lambda task: self._have_read(key, task))
+        return task
+
     def _have_read(self, key: tuple[str, str], task: "asyncio.Task[Hook | None]") -> None:
         self._reading.pop(key, None)
         if not task.cancelled():
@@ -97,7 +118,8 @@ class HookDirectory:
     async def _read(self, key: tuple[str, str]) -> Hook | None:
         async with asyncio.timeout(LONGEST):
             hook = await self._look_up(*key)
-        self._entries[key] = _Entry(hook, self._timer())
+        now = self._timer()
+        self._entries[key] = _Entry(hook, now, now)
         self._entries.move_to_end(key)
         while len(self._entries) > _MOST_ENTRIES:
             self._entries.popitem(last=False)

@@ -8,12 +8,17 @@ after the commit, never before. The queue to the workers has no part in it.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import structlog
 
 from app.store.database import Database, is_unavailable
 from app.store.deliveries import NewDelivery, Stored
 from app.store.delivery_log import delivery_log
+
+log = structlog.get_logger(__name__)
 
 #: Deliveries that may wait for a commit at once; beyond it the door answers 503 with Retry-After.
 MAX_WAITING = 2_000
@@ -37,14 +42,25 @@ class StoreAwayError(Exception):
     """The database is away, full or restarting: nothing was stored."""
 
 
+#: Called once with what became of a delivery, never before its commit.
+Answer: TypeAlias = Callable[[Stored | Exception], None]
+
+
 @dataclass(slots=True)
 class _Waiting:
     delivery: NewDelivery
-    answer: "asyncio.Future[Stored]"
+    answer: Answer
+
+
+async def _silence() -> None:
+    return
 
 
 class DeliveryWriter:
-    """Stores deliveries durably by group commit. One per process, on that process's event loop."""
+    """Stores deliveries durably by group commit. One per process, on that process's event loop.
+
+    `bell` is rung after each commit that stored something new.
+    """
 
     def __init__(
         self,
@@ -52,10 +68,12 @@ class DeliveryWriter:
         *,
         max_waiting: int = MAX_WAITING,
         max_bytes: int = MAX_WAITING_BYTES,
+        bell: Callable[[], Awaitable[None]] = _silence,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = delivery_log(database)
         self._timer = timer
+        self._bell = bell
         self._max_waiting = max_waiting
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -67,25 +85,36 @@ class DeliveryWriter:
         self._expected = 0
         self._is_company = asyncio.Event()
 
-    async def store(self, delivery: NewDelivery) -> Stored:
-        """Return once `delivery` is committed. Raises StoreBusyError at the bound, StoreAwayError where the commit
-        failed for want of a store."""
+    def submit(self, delivery: NewDelivery, answer: Answer) -> None:
+        """Put `delivery` in line. `answer` is called with what was stored once it is committed, or with the error:
+        StoreAwayError where the commit failed for want of a store. Raises StoreBusyError at the bound, StoreAwayError
+        while a store that hangs is waited for."""
         size = len(delivery.body)
         if self._closed or len(self._waiting) >= self._max_waiting or self._bytes + size > self._max_bytes:
             raise StoreBusyError
         if self._hangs and self._flushing is not None and not self._flushing.done():
             raise StoreAwayError  # one batch at a time asks whether it goes on
-        answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, answer))
+        self._bytes += size
         if len(self._waiting) == self._expected:
             self._is_company.set()
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
-        self._bytes += size
-        try:
-            return await answer
-        finally:
-            self._bytes -= size
+
+    async def store(self, delivery: NewDelivery) -> Stored:
+        """Return once `delivery` is committed; raises what `submit` raises or answers."""
+        stored: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+
+        def answer(outcome: Stored | Exception) -> None:
+            if stored.done():  # whoever asked has gone
+                return
+            if isinstance(outcome, Exception):
+                stored.set_exception(outcome)
+            else:
+                stored.set_result(outcome)
+
+        self.submit(delivery, answer)
+        return await stored
 
     async def close(self) -> None:
         """Commit what waits and take no more."""
@@ -117,9 +146,9 @@ class DeliveryWriter:
                 # The database refuses one of them (its connection was just deleted): the others are not to blame.
                 for waiting in batch:
                     alone = await self._store([waiting])
-                    _fail([waiting], alone)
+                    self._fail([waiting], alone)
             else:
-                _fail(batch, error)
+                self._fail(batch, error)
 
     async def _company(self) -> None:
         """Wait until as many are there as are expected after the last commit, but no longer than it is worth."""
@@ -143,15 +172,25 @@ class DeliveryWriter:
             stored = await self._log.append([waiting.delivery for waiting in batch])
         except Exception as error:
             return error
-        for waiting, outcome in zip(batch, stored, strict=True):
-            if not waiting.answer.done():  # the sender may have gone
-                waiting.answer.set_result(outcome)
+        self._answer(batch, stored)
+        if any(outcome.is_new for outcome in stored):
+            await self._ring()
         return None
 
+    def _fail(self, batch: list[_Waiting], error: Exception | None) -> None:
+        if error is not None:
+            self._answer(batch, [StoreAwayError() if is_unavailable(error) else error] * len(batch))
 
-def _fail(batch: list[_Waiting], error: Exception | None) -> None:
-    if error is None:
-        return
-    for waiting in batch:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(StoreAwayError() if is_unavailable(error) else error)
+    def _answer(self, batch: list[_Waiting], outcomes: Sequence[Stored | Exception]) -> None:
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            self._bytes -= len(waiting.delivery.body)
+            try:
+                waiting.answer(outcome)
+            except Exception as error:  # the others are to be answered all the same
+                log.error("delivery.not_answered", exc_info=error)
+
+    async def _ring(self) -> None:
+        try:
+            await self._bell()
+        except Exception as error:  # they are stored; a sweep finds them without the bell
+            log.warning("hook.bell_failed", error=type(error).__name__)
