@@ -1,4 +1,4 @@
-"""Python's garbage collector, set for a process that makes many records at a time."""
+"""Python's garbage collector, set for a process that makes many records, or takes many requests, at a time."""
 
 import gc
 

@@ -13,8 +13,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api.application import Api
 from app.api.front import Answer
-from app.api.hook_delivery import PREFIX, plain_length
+from app.api.hook_delivery import PREFIX
+from app.api.hook_headers import Shape, plain_length, shape_of
 from app.api.hooks import Hooks
+from app.collector import settle
 
 #: Seconds that a client may leave what was sent to it unread.
 PATIENCE = 60.0
@@ -48,10 +50,11 @@ class _Coming:
     """A webhook of which the body is on its way in. Where it does not come with its headers, there is `room` for it and
     an end to waiting."""
 
-    __slots__ = ("hooks", "length", "pieces", "room", "wait")
+    __slots__ = ("hooks", "length", "pieces", "room", "shape", "wait")
 
-    def __init__(self, hooks: Hooks, length: int) -> None:
+    def __init__(self, hooks: Hooks, shape: Shape, length: int) -> None:
         self.hooks = hooks
+        self.shape = shape
         self.length = length
         self.pieces: list[bytes] = []
         self.room = 0
@@ -117,7 +120,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_headers = self._in_message = True
         self._header_bytes = 0
-        super().on_message_begin()
+        # The scope is made where a cycle begins: what is answered here does without.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -129,8 +133,7 @@ class Protocol(HttpToolsProtocol):
         self._settle()
         if self._api is not None and self._is_plain():
             if self.parser.get_method() == b"POST":
-                if self.url.startswith(_HOOKS) and (length := plain_length(self.headers)):
-                    self._coming = _Coming(self._api.hooks, length)
+                if self.url.startswith(_HOOKS) and self._expect_webhook(self._api.hooks):
                     return
             else:
                 self._is_answered = self._answer_at_once(self._api)
@@ -138,6 +141,10 @@ class Protocol(HttpToolsProtocol):
             self._begin_cycle()
 
     def _begin_cycle(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
         super().on_headers_complete()
         if self.cycle is not None and not self.cycle.keep_alive:
             self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
@@ -190,6 +197,14 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(b"HTTP/1.1 304 Not Modified\r\n%s%s\r\n" % (self._own_headers(), lines))
         return True
 
+    def _expect_webhook(self, hooks: Hooks) -> bool:
+        """Whether the request is a webhook of which nothing but the body is to come."""
+        shape = shape_of(self.headers)
+        length = plain_length(shape, self.headers)
+        if length is not None:
+            self._coming = _Coming(hooks, shape, length)
+        return length is not None
+
     def _take(self, coming: _Coming) -> bool:
         """Whether a webhook that is there was taken; else it is a request like any other."""
         hook = coming.hooks.known(self.url.decode("latin-1"))
@@ -201,7 +216,7 @@ class Protocol(HttpToolsProtocol):
         taken = _Taken()
         self.cycle = taken  # type: ignore[assignment]
         body = coming.pieces[0] if len(coming.pieces) == 1 else b"".join(coming.pieces)
-        coming.hooks.take(hook, self.headers, body, partial(self._answer, taken))
+        coming.hooks.take(hook, coming.shape, self.headers, body, partial(self._answer, taken))
         return True
 
     def _answer(self, taken: _Taken, given: Answer) -> None:
@@ -284,6 +299,11 @@ class Protocol(HttpToolsProtocol):
 
 class Server(uvicorn.Server):
     """Ends the event streams before it waits for requests: they never end by themselves."""
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.load()
+        settle()  # the process is ours
+        super().run(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         api = _api_of(self.config.loaded_app)

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.body import Headers, read_body, room_for
 from app.api.front import Answer, as_app_error, problem_answer, request_id_in, send_answer
 from app.api.hook_delivery import hook_names, is_taken, read_delivery
+from app.api.hook_headers import Shape, id_for, shape_of
 from app.api.problem import plain_error
 from app.errors import AppError, NotFound, StoreUnavailable, UnsupportedMedia
 from app.services.context import Services
@@ -68,9 +69,9 @@ class Hooks:
         names = hook_names(path)
         return None if self.door is None or names is None else self.door.directory.known(*names)
 
-    def take(self, hook: Hook, headers: Headers, body: bytes, answer: Callable[[Answer], None]) -> None:
+    def take(self, hook: Hook, shape: Shape, headers: Headers, body: bytes, answer: Callable[[Answer], None]) -> None:
         """Take a whole delivery; `answer` is called once, after the commit where it is stored."""
-        self._take(hook, headers, body, request_id_in(headers), answer)
+        self._take(hook, shape, headers, body, id_for(shape, headers), answer)
 
     def reserve(self, size: int) -> bool:
         """Make room for a body on its way in; whether there is any. `release` it when it is there."""
@@ -110,16 +111,16 @@ class Hooks:
             if not answered.done():  # the sender may have gone
                 answered.set_result(given)
 
-        self._take(hook, headers, body, request_id, answer)
+        self._take(hook, shape_of(headers), headers, body, request_id, answer)
         return await answered
 
     def _take(
-        self, hook: Hook, headers: Headers, body: bytes, request_id: str, answer: Callable[[Answer], None]
+        self, hook: Hook, shape: Shape, headers: Headers, body: bytes, request_id: str, answer: Callable[[Answer], None]
     ) -> None:
         try:
             if self.door is None:
                 raise StoreUnavailable
-            delivery = read_delivery(hook, headers, body, self.door.services.clock())
+            delivery = read_delivery(hook, shape, headers, body, self.door.services.clock())
             if isinstance(delivery, NewDelivery):
                 self.door.writer.submit(delivery, partial(self._stored, hook, request_id, answer))
                 return
