@@ -70,7 +70,7 @@ class Reader:
 
     async def next(self) -> Told:
         """The next event."""
-        told = await asyncio.wait_for(self._events.get(), 30)
+        told = await asyncio.wait_for(self._events.get(), 120)
         assert told is not None, "the stream ended"
         return told
 
@@ -84,7 +84,7 @@ class Reader:
 
     async def ended(self) -> None:
         """Wait for the end of the stream."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while await self._events.get() is not None:
                 pass
 
@@ -108,5 +108,5 @@ async def reading(
         yield reader
     finally:
         reader.has_left.set()
-        await asyncio.wait([task], timeout=30)
+        await asyncio.wait([task], timeout=120)
         assert task.done()

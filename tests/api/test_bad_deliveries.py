@@ -194,12 +194,12 @@ async def exchange(address: tuple[str, int], request: bytes) -> tuple[int, dict[
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(request)
-        await asyncio.wait_for(writer.drain(), 30)
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode("latin-1")
+        await asyncio.wait_for(writer.drain(), 120)
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)).decode("latin-1")
         first, *rest = head.split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in rest if line)}
         length = 0 if request.startswith(b"HEAD") else int(headers.get("content-length", 0))
-        body = await asyncio.wait_for(reader.readexactly(length), 30)
+        body = await asyncio.wait_for(reader.readexactly(length), 120)
     finally:
         writer.close()
     return int(first.split(" ")[1]), headers, body
@@ -292,7 +292,7 @@ async def test_a_body_that_is_shorter_than_it_was_said_to_be_is_no_delivery(open
         reader, writer = await asyncio.open_connection(*address)
         writer.write(raw(Case("", "", DESK_PATH, desk(GOOD), GOOD, 400, length=str(len(GOOD) + 5))))
         writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(65536), 30)
+        answer = await asyncio.wait_for(reader.read(65536), 120)
         writer.close()
         assert not answer or b" 400 " in answer.partition(b"\r\n")[0]
     async with opened.services.database.reading() as session:
@@ -308,7 +308,7 @@ async def test_headers_that_do_not_come_are_not_waited_for(
     async with door(opened) as address:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(sent)
-        answer = await asyncio.wait_for(reader.read(65536), 30)
+        answer = await asyncio.wait_for(reader.read(65536), 120)
         writer.close()
     if b"\r\n" in sent:
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
@@ -326,7 +326,7 @@ async def test_headers_without_end_are_431(opened: World) -> None:
             sent += 4_000
             await writer.drain()
             await asyncio.sleep(0)
-        answer = await asyncio.wait_for(reader.read(65536), 30)
+        answer = await asyncio.wait_for(reader.read(65536), 120)
         writer.close()
     assert answer.startswith(b"HTTP/1.1 431 ")
 
@@ -338,7 +338,7 @@ async def test_a_body_that_comes_too_slowly_is_408(opened: World, monkeypatch: p
         reader, writer = await asyncio.open_connection(*address)
         request = raw(Case("", "", DESK_PATH, desk(GOOD), GOOD, 408)).replace(b"connection: close\r\n", b"")
         writer.write(request[:-1])
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)
         assert head.startswith(b"HTTP/1.1 408 ")
         writer.close()
     async with opened.services.database.reading() as session:
@@ -355,7 +355,7 @@ async def test_a_client_that_was_answered_early_does_not_hold_its_connection(
 
         async def told(case: Case) -> None:
             writer.write(raw(case).replace(b"connection: close\r\n", b""))
-            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode()
+            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)).decode()
             assert head.startswith(f"HTTP/1.1 {case.status} ")
             await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
 

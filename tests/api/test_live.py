@@ -425,7 +425,7 @@ async def test_a_reader_that_does_not_read_is_let_go(hasty: World) -> None:
     await ready(slow)
     slow.is_read.clear()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 120)
     assert hasty.api.live._streams == {}
     async with reading(hasty, await hasty.as_("read")) as other:
         await ready(other)

@@ -35,7 +35,7 @@ async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.Monkey
         serving = asyncio.create_task(server._serve([listening]))
         _, writer = await asyncio.open_connection(*listening.getsockname(), limit=1)
         writer.write(b"GET / HTTP/1.1\r\nhost: krsync\r\n\r\n")
-        await asyncio.wait_for(is_gone.wait(), 30)
+        await asyncio.wait_for(is_gone.wait(), 120)
         writer.close()
         server.should_exit = True
         await serving
@@ -67,7 +67,7 @@ async def asked(
         writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
     found = []
     for line, _ in requests:
-        status, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode().splitlines()
+        status, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)).decode().splitlines()
         headers = {name.lower(): value for name, _, value in (item.partition(": ") for item in lines if item)}
         if not line.startswith("HEAD"):
             await reader.readexactly(int(headers.get("content-length", 0)))
@@ -127,4 +127,4 @@ async def test_a_connection_that_is_to_be_closed_is_closed_after_a_304(world: Wo
     async with connected(world.api) as connection:
         ((status, _),) = await asked(connection, (f"GET {LIST}", known))
         assert status == 304
-        assert await asyncio.wait_for(connection[0].read(), 30) == b""
+        assert await asyncio.wait_for(connection[0].read(), 120) == b""

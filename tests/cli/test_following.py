@@ -14,7 +14,7 @@ from tests.cli.conftest import Krsync
 from tests.cli.test_reading import KEY_RESULT, Serving
 
 #: Seconds that a test waits for another thread at most.
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class Stream(httpx.SyncByteStream):

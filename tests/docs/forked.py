@@ -115,7 +115,7 @@ def _settle() -> None:
     import httpx
 
     headers = {"authorization": f"Bearer {os.environ['KRSYNC_TOKEN']}"}
-    with httpx.Client(base_url=os.environ["KRSYNC_URL"], headers=headers, timeout=20, trust_env=False) as http:
+    with httpx.Client(base_url=os.environ["KRSYNC_URL"], headers=headers, timeout=120, trust_env=False) as http:
         for _ in range(2_000):
             waiting = http.get("/v1/deliveries", params={"outcome": "pending", "limit": 1}).json()["items"]
             building = [one for one in http.get("/v1/metrics").json()["items"] if one["is_building"]]

@@ -86,12 +86,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             **GIVEN,
         }
         headers = {"authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False) as http:
+        with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as http:
             yield Service(environ, http)
     finally:
         if forked.stdin is not None:
             forked.stdin.close()
-        forked.wait(20)
+        forked.wait(120)
         up.close()
 
 

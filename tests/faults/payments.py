@@ -103,7 +103,7 @@ async def items(http: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
         place = {"after": page["next"]}
 
 
-async def check_effects(http: httpx.AsyncClient, sent: Payments, *, tries: int = 600) -> str:
+async def check_effects(http: httpx.AsyncClient, sent: Payments) -> str:
     """Wait until no delivery waits, then: acknowledged ⊆ stored, each stored one applied or a dead letter if it can not
     be read, one effect each. The counts.
 
@@ -114,7 +114,7 @@ async def check_effects(http: httpx.AsyncClient, sent: Payments, *, tries: int =
         found = await items(http, "/v1/deliveries")
         return [] if any(one["outcome"] == "pending" for one in found) else found
 
-    deliveries = await eventually("no delivery waits", settled, tries=tries)
+    deliveries = await eventually("no delivery waits", settled)
     stored = Counter(int(one["dedupe_key"].removeprefix("id:payment_")) for one in deliveries)
     outcomes = Counter(intake["outcome"] for one in deliveries for intake in one["intakes"])
     counts = f"{len(sent.acknowledged)} acknowledged, {stored.total()} stored, {dict(outcomes)}, {dict(sent.answers)}"

@@ -36,7 +36,7 @@ async def killed(url: str, told: Told, moment: str) -> list[str]:
     )
     assert process.stdout is not None
     sent: list[str] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while line := (await process.stdout.readline()).decode().strip():
             if line == "held":
                 break

@@ -46,7 +46,7 @@ async def test_the_service_ends_open_streams_and_goes(tmp_path: Path) -> None:
             except httpx.TransportError:
                 return False
 
-        await eventually("it serves again", answers, tries=600)
+        await eventually("it serves again", answers)
         again = asyncio.create_task(read(marks[0]))
         await opened.get()
         assert await krsync.stop() == 0

@@ -107,7 +107,7 @@ async def test_postgresql_hangs_and_goes_on(server: PostgresServer, monkeypatch:
         async def is_back() -> bool:
             return await payments.send(next(payments.numbers))
 
-        await eventually("it takes deliveries again", is_back, tries=200)
+        await eventually("it takes deliveries again", is_back)
         await service.work()
         # What was under way when it hung may have been committed: nobody was told so.
         await check_effects(service.http, payments)
@@ -125,7 +125,7 @@ async def is_told_on_the_page(service: LocalService, payments: Payments) -> None
         told = [item for item in found if item["code"] == "store_unavailable"]
         return [item["count"] for item in told] == [payments.answers[503]] and told[0]["first_at"] <= told[0]["last_at"]
 
-    await eventually("the page tells of each", is_told, tries=200)
+    await eventually("the page tells of each", is_told)
 
 
 async def answered(payments: Payments, status: int, more: int) -> None:

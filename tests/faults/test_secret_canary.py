@@ -133,20 +133,20 @@ async def live(krsync: RunningKrsync, http: httpx.AsyncClient, url: str) -> list
         runs = await items(http, "/v1/runs")
         return len({run["error"] for run in runs if run["outcome"] == "failed"}) == 2
 
-    await eventually("Jira refused twice", refused, tries=400)
+    await eventually("Jira refused twice", refused)
     assert (await http.post("/v1/metrics/vault/issues/refresh")).status_code == 202
 
     async def counted() -> bool:
         values = {one["id"]: one["value"] for one in await items(http, "/v1/key-results")}
         return values == {"vault/issues": "30", "vault/orders": "1", "vault/visits": "1", "vault/refused": None}
 
-    await eventually("what may be read is read", counted, tries=400)
+    await eventually("what may be read is read", counted)
     return answers
 
 
 async def stream(http: httpx.AsyncClient, *, until: bytes) -> httpx.Response:
     """What the stream of changes, which has no end, tells up to the end of the event with `until` in it."""
-    async with asyncio.timeout(30), http.stream("GET", STREAM) as answer:
+    async with asyncio.timeout(240), http.stream("GET", STREAM) as answer:
         content = b""
         async for chunk in answer.aiter_bytes():
             content += chunk

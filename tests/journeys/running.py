@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ import httpx
 import uvicorn
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Seconds. What comes sooner is waited for no longer.
+PATIENCE = 300.0
 KRSYNC = (sys.executable, "-P", "-m", "app.cli")
 
 _Found = TypeVar("_Found")
@@ -27,14 +30,15 @@ class Outcome(NamedTuple):
     out: str
 
 
-async def eventually(what: str, look: Callable[[], Awaitable[_Found]], *, tries: int, pause: float = 0.05) -> _Found:
-    """What `look` finds once that is something, looking so many times; fails where it never is."""
-    for _ in range(tries):
+async def eventually(what: str, look: Callable[[], Awaitable[_Found]], *, pause: float = 0.05) -> _Found:
+    """What `look` finds once that is something; fails where it never is, on a machine however busy."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         found = await look()
         if found:
             return found
         await asyncio.sleep(pause)
-    raise AssertionError(f"not after {tries} looks: {what}")
+    raise AssertionError(f"not within {PATIENCE} s: {what}")
 
 
 class RunningKrsync:
@@ -65,13 +69,13 @@ class RunningKrsync:
             assert self.process.returncode is None, self.said()
             return "Ctrl-C stops everything" in self.said()[before:]
 
-        await eventually("up is ready", is_ready, tries=2_400)
+        await eventually("up is ready", is_ready)
 
     async def stop(self) -> int:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE)
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -104,7 +108,7 @@ class RunningKrsync:
     def client(self) -> httpx.AsyncClient:
         """The administrator's client."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
 
     # --- processes ------------------------------------------------------------------------------------------------
 
@@ -128,7 +132,7 @@ class RunningKrsync:
             found = self.family().get(name, 0)
             return 0 if found == other_than else found
 
-        return await eventually(f"a {name} runs", find, tries=600)
+        return await eventually(f"a {name} runs", find)
 
     def relatives(self) -> list[int]:
         """Every process that knows of our data directory, wherever it hangs in the tree."""

@@ -71,7 +71,7 @@ async def alertmanager(folder: Path, krsync: str) -> AsyncIterator[httpx.AsyncCl
                     return (await http.get("/-/ready")).status_code == 200
                 return False
 
-            await eventually("Alertmanager is ready", is_ready, tries=200)
+            await eventually("Alertmanager is ready", is_ready)
             yield http
     finally:
         if process.returncode is None:
@@ -112,12 +112,12 @@ async def test_alerts_that_are_told_again_and_again(tmp_path: Path) -> None:
                 return await value(metric) == expected
 
             await tell("a", "b")
-            await eventually("both fired", lambda: counts("fired", "2"), tries=400)
-            await eventually("it repeats itself", told_again, tries=400)
+            await eventually("both fired", lambda: counts("fired", "2"))
+            await eventually("it repeats itself", told_again)
             await tell("c")
-            await eventually("a third one fired", lambda: counts("fired", "3"), tries=400)
+            await eventually("a third one fired", lambda: counts("fired", "3"))
             await tell("a", ended=True)
-            await eventually("one is over", lambda: counts("resolved", "1"), tries=400)
+            await eventually("one is over", lambda: counts("resolved", "1"))
             assert await value("fired") == "3", "an alert that is told with others is no new one"
         records = (await http.get("/v1/datasets/sre/alerts/records?limit=1000")).json()["items"]
         assert sorted(item["event"] for item in records) == ["firing"] * 3 + ["resolved"]

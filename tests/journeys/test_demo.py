@@ -125,7 +125,7 @@ async def test_the_year_is_played_through_the_doors_and_goes_on(tmp_path: Path) 
             assert "the example stops" not in demo.said(), demo.said()
             return "The example goes on" in demo.said()
 
-        await eventually("the year is played", is_played, tries=6_000)
+        await eventually("the year is played", is_played)
         async with demo.client() as http:
             shown = await _key_results(http)
             words = Counter(item["headline"]["word"] for item in shown)
@@ -140,7 +140,7 @@ async def test_the_year_is_played_through_the_doors_and_goes_on(tmp_path: Path) 
                 found = (await http.get("/v1/key-results/it/first_reply")).json()
                 return bool(found["value"] != replied["value"])
 
-            await eventually("a value moves", moves, tries=600)
+            await eventually("a value moves", moves)
         told = await demo.command("status", "it")  # finds the demo without being told where it is
         assert "it/solved" in told.out
         refused = await demo.command("demo", "reset")

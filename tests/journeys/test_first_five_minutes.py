@@ -18,9 +18,6 @@ from tests.journeys.support import HOOK_SECRET, signed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-#: Two seconds' worth of looks.
-SOON = 40
-
 
 def example(jira: str, now: datetime) -> str:
     """The example, with the site that is here for the one that is not, in the quarter of today."""
@@ -77,7 +74,7 @@ async def an_order_is_approved_and_the_number_moves(krsync: RunningKrsync, http:
     async def moved() -> bool:
         return Decimal((await spend(http))["value"]) == Decimal("1200.50")
 
-    await eventually("the approved order is in the number", moved, tries=SOON)
+    await eventually("the approved order is in the number", moved)
     status = await krsync.command("status", "operations")
     assert status.code == 0
     [line] = [line for line in status.out.splitlines() if line.startswith("operations/spend_in_budget")]
@@ -98,7 +95,7 @@ async def what_jira_knows_is_there(http: httpx.AsyncClient) -> None:
         assert not [run for run in runs if run["outcome"] in ("failed", "crashed")], runs
         return {run["dataset"] for run in runs if run["outcome"] == "succeeded"} == {None, "operations/onboarding"}
 
-    await eventually("both pulls from Jira are done", pulled, tries=200)
+    await eventually("both pulls from Jira are done", pulled)
     [backlog] = [one for one in await key_results(http) if one["id"] == "operations/urgent_backlog"]
     assert (backlog["value"], backlog["freshness"]["level"]) == ("3", "fresh")
 

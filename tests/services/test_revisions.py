@@ -125,7 +125,7 @@ async def test_a_build_whose_worker_is_killed_is_finished_by_the_next(
     assert worker.stdout is not None
     try:
         # A and B are committed; the third is extracted, in a transaction that is still open.
-        assert await asyncio.wait_for(worker.stdout.readline(), 60) == b"held\n"
+        assert await asyncio.wait_for(worker.stdout.readline(), 240) == b"held\n"
     finally:
         worker.kill()
         await worker.wait()

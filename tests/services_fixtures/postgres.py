@@ -39,7 +39,7 @@ class PostgresServer:
         """The async driver URL of `database` for the superuser `krsync`."""
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 180.0) -> None:
         """Create the cluster and wait until it takes connections; PostgresError when it does not."""
         root = Path(tempfile.mkdtemp(prefix="krsync-pg-"))
         self._root = root
@@ -63,7 +63,7 @@ class PostgresServer:
             raise PostgresError(f"initdb failed: {initdb.stderr.strip()}")
         self.launch(timeout)
 
-    def launch(self, timeout: float = 60.0) -> None:
+    def launch(self, timeout: float = 180.0) -> None:
         """Start the server on the existing cluster (again after `kill`), on the same port once it has one."""
         root = self._directory()
         self.port = self.port or _free_port()
@@ -102,7 +102,7 @@ class PostgresServer:
         """End the server as a crash would: immediate shutdown, no checkpoint."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(10)
+            self._process.wait(120)
             self._process = None
 
     def hang(self) -> None:
