@@ -40,6 +40,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.1], metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of the fast readers (5)")
     parser.add_argument("--shape", choices=list(SHAPES), default="lean", help="of an issue: see bench.jira_site")
+    parser.add_argument(
+        "--gzip", action="store_true", help="answers compressed, as Jira Cloud's: every reader asks for it"
+    )
     parser.add_argument("--readers", nargs="+", choices=_READERS, default=_READERS, help="those that take turns")
     parser.add_argument("--package", action="store_true", help="the jira package too, once, at the fewest issues")
     parser.add_argument("--tap", default=shutil.which("tap-jira"), metavar="PATH", help="of tap-jira: it too, once")
@@ -55,7 +58,7 @@ async def run(arguments: argparse.Namespace) -> None:
 def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None:
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     is_first = issues == min(arguments.issues) and not latency
-    with _site(issues, latency, arguments.shape) as url:
+    with _site(issues, latency, arguments.shape, is_gzip=arguments.gzip) as url:
         for round_number in range(arguments.rounds + 1):
             for name in arguments.readers:
                 measured = _read(name, url)
@@ -66,7 +69,7 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
         if arguments.package and is_first:
             found["jira package"].append(_read("jira package", url))
     if arguments.tap and is_first:
-        found["tap-jira"].append(_tap(arguments.tap, issues, arguments.shape))
+        found["tap-jira"].append(_tap(arguments, issues))
     bases = [statistics.median([run["wall"] for run in found.get(name, [])] or [0]) for name in ("raw", "requests")]
     rows = []
     for name, runs in found.items():
@@ -86,16 +89,22 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
             ]
         )
     header = ["reader", "wall s", "spread", "of raw", "of requests", "process s", "CPU s", "requests", "MB", "peak MB"]
-    print(f"{issues:,} {arguments.shape} issues, {latency * 1000:.0f} ms\n\n{table(header, rows)}\n", flush=True)
+    packed = ", compressed" if arguments.gzip else ""
+    print(
+        f"{issues:,} {arguments.shape} issues, {latency * 1000:.0f} ms{packed}\n\n{table(header, rows)}\n", flush=True
+    )
 
 
 @contextmanager
-def _site(issues: int, latency: float, shape: str = "lean", certificate: Path | None = None) -> Iterator[str]:
+def _site(
+    issues: int, latency: float, shape: str, *, is_gzip: bool = False, certificate: Path | None = None
+) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = ["-m", "bench.jira_site", "--port", str(port), "--issues", str(issues), "--latency", str(latency)]
     command += ["--shape", shape] + (["--certificate", str(certificate)] if certificate else [])
+    command += ["--gzip"] if is_gzip else []
     process = subprocess.Popen([sys.executable, *command])
     url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     try:
@@ -115,19 +124,21 @@ def _read(name: str, url: str) -> dict[str, Any]:
     _stats(url)
     began = time.perf_counter()
     command = [sys.executable, "-m", "bench.jira_readers", name, url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Every reader's modules are compiled, as what is installed is: the first round does it.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-800:]}")
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured | {"process": time.perf_counter() - began} | _stats(url)
 
 
-def _tap(tap: str, issues: int, shape: str) -> dict[str, Any]:
+def _tap(arguments: argparse.Namespace, issues: int) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         certificate = make_certificate(Path(folder))
-        with _site(issues, 0.0, shape, certificate) as url:
+        with _site(issues, 0.0, arguments.shape, is_gzip=arguments.gzip, certificate=certificate) as url:
             _stats(url)
-            measured = read_with_tap(tap, url, Path(folder))
+            measured = read_with_tap(arguments.tap, url, Path(folder))
             assert measured["issues"] == issues, measured
             return measured | _stats(url)
 

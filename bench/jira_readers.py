@@ -5,6 +5,7 @@ when it had imported everything.
 """
 
 import asyncio
+import gzip
 import http.client
 import json
 import re
@@ -34,8 +35,10 @@ def raw(url: str) -> dict[str, Any]:
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
 
     def page(body: str) -> bytes:
-        connection.request("POST", SEARCH, body, {"Content-Type": "application/json"})
-        return connection.getresponse().read()
+        connection.request("POST", SEARCH, body, {"Content-Type": "application/json", "Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        is_gzip = answer.headers.get("Content-Encoding") == "gzip"
+        return gzip.decompress(answer.read()) if is_gzip else answer.read()
 
     return _measured(lambda: _pages(page))
 

@@ -8,6 +8,7 @@ site (means: 32 KB, 155 fields of which 114 are null, 16 histories of which 5 ar
 
 import argparse
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 
 CHANGED_AT = 1_795_000_000_000
+_GZIP_LEVEL = 6  # what servers take by themselves
 _STATUSES = (("1", "Open", "new"), ("3", "In Progress", "indeterminate"), ("5", "Done", "done"))
 _SMALL = ("issuetype", "project", "status", "priority", "resolution", "labels", "created", "updated")
 _OTHERS = ("assignee", "Sprint", "description", "RemoteIssueLink")
@@ -96,8 +98,10 @@ def _json(value: Any) -> bytes:
 class Site:
     """`count` issues, as bytes."""
 
-    def __init__(self, count: int, latency: float, shape: str = "lean") -> None:
+    def __init__(self, count: int, latency: float, shape: str = "lean", *, is_gzip: bool = False) -> None:
         self.latency = latency
+        self.is_gzip = is_gzip
+        self.packed: dict[tuple[str, bytes, bytes], bytes] = {}
         self.shape = SHAPES[shape]
         self.requests = self.sent = 0
         self.ids = [str(10_000 + number) for number in range(count)]
@@ -162,21 +166,34 @@ class Site:
             if not message.get("more_body"):
                 break
         path = scope["path"].replace("/rest/api/2/", "/rest/api/3/")
+        headers = [(b"content-type", b"application/json")]
         if path == "/stats":
             answer = json.dumps({"requests": self.requests, "sent": self.sent}).encode()
             self.requests = self.sent = 0
         else:
             if self.latency:
                 await asyncio.sleep(self.latency)
-            query = dict(parse_qsl(scope["query_string"].decode()))
-            answer = self._answer(path.removeprefix("/rest/api/3"), query | (json.loads(body) if body else {}))
+            asked = path.removeprefix("/rest/api/3"), scope["query_string"], body
+            if self.is_gzip and b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b""):
+                headers.append((b"content-encoding", b"gzip"))
+                answer = self._packed(*asked)
+            else:
+                answer = self._answer(*asked)
             self.requests += 1
             self.sent += len(answer)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        headers.append((b"content-length", str(len(answer)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def _answer(self, path: str, request: dict[str, Any]) -> bytes:
+    def _packed(self, path: str, query: bytes, body: bytes) -> bytes:
+        """As `_answer`, compressed when it is first asked for: that is not what is measured."""
+        found = self.packed.get((path, query, body))
+        if found is None:
+            found = self.packed[path, query, body] = gzip.compress(self._answer(path, query, body), _GZIP_LEVEL)
+        return found
+
+    def _answer(self, path: str, query: bytes, body: bytes) -> bytes:
+        request: dict[str, Any] = dict(parse_qsl(query.decode())) | (json.loads(body) if body else {})
         match path:
             case "/search/jql" | "/search":
                 return self._search(request)
@@ -232,9 +249,10 @@ def main() -> None:
     parser.add_argument("--issues", type=int, required=True)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--shape", choices=list(SHAPES), default="lean")
+    parser.add_argument("--gzip", action="store_true", help="compress answers for who asks for it, as Jira Cloud does")
     parser.add_argument("--certificate", help="PEM of a key and a certificate: https instead of http")
     options = parser.parse_args()
-    site = Site(options.issues, options.latency, options.shape)
+    site = Site(options.issues, options.latency, options.shape, is_gzip=options.gzip)
     uvicorn.run(
         site,
         host="127.0.0.1",

@@ -310,6 +310,8 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
     """
     if value is None:
         return None
+    if type(value) is list:
+        return _each(value, schema) if value else []
     if type(value) is msgspec.Raw:
         return readable(opened(value))
     if type(value) is Named:
@@ -322,9 +324,6 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
         return value
     if isinstance(value, dict):
         return _named(value)
-    if isinstance(value, list):
-        items = FieldSchema(type=schema.items) if schema and schema.items else None
-        return [readable(item, items) for item in value]
     if kind == "datetime" and isinstance(value, str):
         try:
             return rfc3339(moment(value))
@@ -334,6 +333,11 @@ def readable(value: Any, schema: FieldSchema | None = None) -> JsonValue:
         return Decimal(value)
     plain: JsonValue = value
     return plain
+
+
+def _each(values: list[Any], schema: FieldSchema | None) -> JsonValue:
+    items = FieldSchema(type=schema.items) if schema and schema.items else None
+    return [readable(item, items) for item in values]
 
 
 def _with_child(named: Any, child: Any) -> JsonValue:
