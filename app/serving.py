@@ -1,10 +1,10 @@
-"""The server of the API: uvicorn that answers polls of what did not change, and takes webhooks, without a task for
-each, lets event streams end at once, and lets clients go that do not read, or never finish what they begin to send."""
+"""The server of the API: uvicorn that answers what it knows already, and takes webhooks, without a task for each, lets
+event streams end at once, and lets clients go that do not read, or never finish what they begin to send."""
 
 import asyncio
 import json
 import socket
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -94,6 +94,7 @@ class Protocol(HttpToolsProtocol):
     owes the rest of a request for too long: a byte every second would hold it for ever. Bodies have a deadline of their
     own where they are read (`app.api.body`)."""
 
+    _api: Api | None = None
     _stuck: asyncio.TimerHandle | None = None
     _owing: asyncio.TimerHandle | None = None
     _is_answered = False
@@ -187,14 +188,17 @@ class Protocol(HttpToolsProtocol):
         )
 
     def _answer_at_once(self, api: Api) -> bool:
-        """Whether the request was a poll of what did not change, and is answered."""
+        """Whether the request asks for what is known already, and is answered."""
         if self.parser.get_method() != b"GET":
             return False
         path, _, query = self.url.partition(b"?")
-        lines = api.reads.at_once(path.decode("latin-1"), query.partition(b"#")[0], self.headers)
-        if lines is None:
+        answer = api.reads.at_once(path.decode("latin-1"), query.partition(b"#")[0], self.headers)
+        if answer is None:
             return False
-        self.transport.write(b"HTTP/1.1 304 Not Modified\r\n%s%s\r\n" % (self._own_headers(), lines))
+        status, lines, body = answer
+        self.transport.write(b"%s%s%s\r\n" % (STATUS_LINE[status], self._own_headers(), lines))
+        if body:
+            self.transport.write(body)  # by itself: a megabyte is not worth copying
         return True
 
     def _expect_webhook(self, hooks: Hooks) -> bool:
@@ -249,7 +253,7 @@ class Protocol(HttpToolsProtocol):
                 super().on_body(piece)
 
     def _own_headers(self) -> bytes:
-        return b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
+        return _lines(tuple(self.server_state.default_headers))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -310,6 +314,12 @@ class Server(uvicorn.Server):
         if api is not None:
             api.live.end()
         await super().shutdown(sockets)
+
+
+@lru_cache(maxsize=4)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The server's own headers, which are others every second."""
+    return b"".join([b"%s: %s\r\n" % pair for pair in headers])
 
 
 def _api_of(app: Any) -> Api | None:

@@ -15,7 +15,8 @@ ViewT = TypeVar("ViewT")
 
 JSON = "application/json"
 _IF_MATCH = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})(?:-[0-9a-f]+)?"')
-_NO_STORE = {"Cache-Control": "private, no-cache"}
+#: Of every read: it may be kept by whoever asked, and asked for again each time.
+NO_STORE = {"Cache-Control": "private, no-cache"}
 
 
 class Items(BaseModel, Generic[ViewT]):
@@ -43,7 +44,7 @@ def answer_bytes(request: Request, body: bytes, *, version: int | None = None, m
 
 def answer_ready(request: Request, tag: str, body: Callable[[], bytes], *, media_type: str = JSON) -> Response:
     """A body with the entity tag that it is known to have, or 304, without the body, where the caller has it."""
-    headers = {"ETag": f'W/"{tag}"', **_NO_STORE}
+    headers = {"ETag": f'W/"{tag}"', **NO_STORE}
     if is_known(request.headers.getlist("if-none-match"), f'"{tag}"'):
         return Response(status_code=304, headers=headers)
     return Response(body(), media_type=media_type, headers=headers)

@@ -95,7 +95,7 @@ class Api:
                 writer = DeliveryWriter(context.services.database, bell=context.services.queue.deliveries)
                 app.state.context = context
                 version = data_version(context.services.database)
-                shelf = app.state.shelf = Shelf(context.services, version)
+                shelf = app.state.shelf = self.reads.pages.shelf = Shelf(context.services, version)
                 hub = LiveHub(context.services, shelf)
                 self.live.door = LiveDoor(context.services.database, hub)
                 following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
@@ -107,7 +107,7 @@ class Api:
                 finally:
                     self.hooks.door = None
                     self.live.door = None
-                    self.reads.version = None
+                    self.reads.version = self.reads.pages.shelf = None
                     for task in following:
                         task.cancel()
                     await asyncio.gather(*following, return_exceptions=True)

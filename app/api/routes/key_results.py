@@ -30,6 +30,7 @@ from app.api.parameters import (
     Words,
     refuse_future,
 )
+from app.api.ready_pages import ReadyPage, note_page
 from app.api.routes import badges
 from app.api.table import key_results_csv
 from app.domain.judgement import KeyResultStatus
@@ -41,7 +42,6 @@ from app.services.explain import explain
 from app.services.paging import decode_cursor, decode_id, encode_cursor
 from app.services.read import (
     KeyResultQuery,
-    Page,
     Shelf,
     get_key_result,
     key_result_history,
@@ -148,7 +148,9 @@ async def get_list(
     if query.format == "json" and query.cycle is None and query.as_of is None and query.known_at is None:
         shelf: Shelf = request.app.state.shelf
         await shelf.refresh()
-        return answer_page(request, shelf.page(wanted))
+        note_page(request.scope, wanted)
+        found = ReadyPage(shelf.page(wanted))
+        return answer_ready(request, found.tag, found.body)
     async with context.services.database.reading() as session:
         items, following = await list_key_results(session, wanted, now=now)
     cursor = _cursor(following)
@@ -158,12 +160,6 @@ async def get_list(
             response.headers["Link"] = f'<{request.url.include_query_params(after=cursor)}>; rel="next"'
         return response
     return answer(request, Items[KeyResultView](items=items, next=cursor))
-
-
-def answer_page(request: Request, page: Page) -> Response:
-    """A page off the shelf, or 304 where the caller has it already."""
-    cursor = _cursor(page.following)
-    return answer_ready(request, page.digest(cursor), lambda: page.body(cursor))
 
 
 def _cursor(following: tuple[str, str, str] | None) -> str | None:

@@ -35,6 +35,12 @@ class KeyResultQuery:
     limit: int = 100
     hidden: frozenset[str] = frozenset()
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some of what is current may be left out of the list."""
+        given = (self.team, self.objective, self.status, self.freshness, self.owner, self.kind, self.metric)
+        return bool(self.q or self.hidden) or any(value is not None for value in given)
+
 
 def start_of_minute(now: datetime) -> datetime:
     """The moment that judgements of now are made at: they have a resolution of a minute, so that all who read within
@@ -137,11 +143,7 @@ def is_match(query: KeyResultQuery) -> Callable[[Facets], bool]:
             and words in facets.words
         )
 
-    return match if given or hidden or words else _any
-
-
-def _any(_: Facets) -> bool:
-    return True
+    return match
 
 
 async def get_key_result(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import is_
 
 from app.services.context import Services
 from app.services.definitions import team_cycle
@@ -68,10 +69,18 @@ class Page:
     fragments: Sequence[Fragment]
     following: Place | None
 
+    def is_like(self, other: "Page") -> bool:
+        """Whether it is of the very same fragments."""
+        mine, others = self.fragments, other.fragments
+        return self.following == other.following and len(mine) == len(others) and all(map(is_, mine, others))
+
     def body(self, following: str | None) -> bytes:
         """The page as JSON; `following` is the cursor."""
         rest = b"null" if following is None else b'"%s"' % following.encode()
-        return b'{"items":[%s],"next":%s}' % (b",".join([one.body for one in self.fragments]), rest)
+        parts = [one.body for one in self.fragments] or [b""]
+        parts[0] = b'{"items":[' + parts[0]
+        parts[-1] += b'],"next":%s}' % rest
+        return b",".join(parts)
 
     def digest(self, following: str | None) -> str:
         """Another one where what is told is another thing; ages alone make no difference."""
@@ -113,6 +122,10 @@ class Shelf:
     def page(self, query: KeyResultQuery) -> Page:
         """A page of what is current now: `cycle`, `as_of` and `known_at` are not for the shelf."""
         start = 0 if query.after is None else bisect.bisect_right(self._order, query.after, key=_place)
+        if not query.is_filtered:
+            end = start + query.limit
+            page = self._order[start:end]
+            return Page(page, page[-1].place if end < len(self._order) else None)
         is_match_of = is_match(query)
         found: list[Fragment] = []
         for fragment in self._order[start:]:
@@ -122,6 +135,11 @@ class Shelf:
                 return Page(found, found[-1].place)
             found.append(fragment)
         return Page(found, None)
+
+    def is_fresh(self) -> bool:
+        """Whether a `refresh` has nothing to do, as far as that is known without waiting."""
+        version = self._version.latest()
+        return version is not None and self._at == (version, _minute_of(self._services.clock()))
 
     async def refresh(self, *, is_exact: bool = False) -> None:
         """See to it that everything committed before the call is in (on PostgreSQL: RELIED_ON seconds before it, but
