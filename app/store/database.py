@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.util import await_only
 
+from app.store import sqlite_driver
 from app.store.patience import Patience, keep_patience
 
 #: A transaction, as the layers above pass it on: they never look into it.
@@ -135,7 +136,14 @@ def _create_engine(url: str) -> AsyncEngine:
         )
         keep_patience(engine)
         return engine
-    engine = create_async_engine(url, hide_parameters=True, pool_size=8, max_overflow=8, pool_timeout=30)
+    engine = create_async_engine(
+        url,
+        async_creator=sqlite_driver.creator(url),
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=30,
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _: object) -> None:

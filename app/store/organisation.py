@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, func, literal, or_, select, tuple_, type_coerce, update
+from sqlalchemy import Select, Text, func, literal, or_, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -480,21 +481,25 @@ class KeyResultFilter:
     hidden: Collection[str] = ()
 
 
-async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> list[KeyResultRow]:
-    """Key results with all that a judgement needs but guardrails, ordered by (team, name, cycle): one query."""
+#: The team of a key result's metric, beside the key result's own.
+_MetricTeam = aliased(Team)
+
+
+@cache
+def _all_key_result_rows() -> Select[Any, *tuple[Any, ...]]:
+    """Made once: forty expressions take longer to write down than to run for one key result."""
     plan_of_part = or_(
         col(Plan.dataset_id) == col(MetricPart.dataset_id),
         (col(Plan.query_digest) == col(MetricPart.query_digest))
         & (col(Plan.cycle) == func.coalesce(col(Current.cycle), col(Plan.cycle))),
     )
-    metric_team = aliased(Team)
-    query = (
+    return (
         select(
             KeyResult,
             Objective,
             Team,
             Metric,
-            metric_team,
+            _MetricTeam,
             MetricRevision,
             Sample,
             MetricPart,
@@ -505,7 +510,7 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
         .join(Objective, col(Objective.id) == col(KeyResult.objective_id))
         .join(Team, col(Team.id) == col(KeyResult.team_id))
         .join(Metric, col(Metric.id) == col(KeyResult.metric_id))
-        .join(metric_team, col(metric_team.id) == col(Metric.team_id))
+        .join(_MetricTeam, col(_MetricTeam.id) == col(Metric.team_id))
         .outerjoin(
             MetricRevision,
             col(MetricRevision.id) == func.coalesce(col(Metric.revision_id), col(Metric.building_revision_id)),
@@ -532,6 +537,11 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
             col(Plan.id),
         )
     )
+
+
+async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> list[KeyResultRow]:
+    """Key results with all that a judgement needs but guardrails, ordered by (team, name, cycle): one query."""
+    query = _all_key_result_rows()
     if wanted.current_only:
         query = query.where(col(KeyResult.is_current).is_(True))
     for column, value in (
@@ -540,7 +550,7 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
         (col(KeyResult.cycle), wanted.cycle),
         (col(Objective.name), wanted.objective),
         (col(Metric.name), wanted.metric),
-        (col(metric_team.name), wanted.metric_team),
+        (col(_MetricTeam.name), wanted.metric_team),
     ):
         if value is not None:
             query = query.where(column == value)
