@@ -113,6 +113,73 @@ async def test_a_revoked_token_reads_nothing_any_more(world: World) -> None:
     assert (await world.http.get("/v1/key-results", headers=known)).status_code == 401
 
 
+PAGES = (
+    "/v1/key-results",
+    "/v1/key-results?limit=1",
+    "/v1/key-results?team=operations&freshness=no_data",
+    "/v1/key-results?q=nowhere",
+)
+
+
+@contextmanager
+def asked_of_routes(world: World) -> Iterator[list[str]]:
+    """The paths that get as far as the routes."""
+    asked: list[str] = []
+    inner = world.api.reads._app
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await inner(scope, receive, send)
+
+    world.api.reads._app = noting
+    yield asked
+    world.api.reads._app = inner
+
+
+async def test_a_list_that_changed_comes_off_the_shelf_as_the_routes_would_answer(world: World) -> None:
+    await world.apply()
+    headers, script = await world.as_("read") | {"X-Request-Id": "one"}, await world.as_("write")
+    for path in PAGES * 2:  # the first answer of a process judges everything
+        assert (await world.http.get(path, headers=headers)).status_code == 200
+    for number in range(3):
+        said = {"note": f"Said {number}"}
+        path = "/v1/key-results/operations/satisfaction_up/check-ins"
+        assert (await world.http.post(path, json=said, headers=script)).status_code == 201
+        with asked_of_routes(world) as asked:
+            quick = [await world.http.get(path, headers=headers) for path in PAGES]
+            again = [await world.http.get(path, headers=headers) for path in PAGES]
+            known = [
+                await world.http.get(path, headers=headers | {"If-None-Match": found.headers["etag"]})
+                for path, found in zip(PAGES, quick, strict=True)
+            ]
+        assert asked == []
+        assert said["note"] in quick[0].text
+        async with routes(world) as http:
+            slow = [await http.get(path, headers=headers) for path in PAGES]
+        for one, twice, expected in zip(quick, again, slow, strict=True):
+            assert (one.status_code, one.content) == (expected.status_code, expected.content)
+            assert sorted(one.headers.items()) == sorted(expected.headers.items()) == sorted(twice.headers.items())
+        assert {found.status_code for found in known} == {304}
+    counted = world.api.telemetry.exposition().decode()
+    assert 'krsync_http_requests_total{method="GET",route="/v1/key-results",status="200"}' in counted
+
+
+async def test_whoever_may_see_less_than_before_is_given_no_page_of_before(world: World) -> None:
+    await world.apply()
+    admin = await world.as_("admin")
+    mine, others = await world.as_("read", team="operations"), await world.as_("read")
+    for headers in (mine, others, others):
+        assert len((await world.http.get("/v1/key-results", headers=headers)).json()["items"]) > 0
+    await world.apply(private=True)
+    assert (await world.http.get("/v1/key-results", headers=others)).json()["items"] == []
+    assert len((await world.http.get("/v1/key-results", headers=mine)).json()["items"]) > 0
+    tokens = (await world.http.get("/v1/tokens", headers=admin)).json()["items"]
+    (token,) = (token["id"] for token in tokens if token["team"] == "operations" and token["scopes"] == ["read"])
+    await world.http.get("/v1/key-results", headers=mine)
+    assert (await world.http.delete(f"/v1/tokens/{token}", headers=admin)).status_code == 204
+    assert (await world.http.get("/v1/key-results", headers=mine)).status_code == 401
+
+
 Change = Callable[[World, FakeClock, random.Random], Awaitable[object]]
 
 

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 import app.serving
+from app.api.fast_reads import FastReads
 from app.serving import Protocol, Server
 from tests.api.conftest import World, on_sqlite
 
@@ -128,3 +129,28 @@ async def test_a_connection_that_is_to_be_closed_is_closed_after_a_304(world: Wo
         ((status, _),) = await asked(connection, (f"GET {LIST}", known))
         assert status == 304
         assert await asyncio.wait_for(connection[0].read(), 120) == b""
+
+
+async def test_a_page_that_is_ready_is_answered_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.apply()
+    headers = await world.as_("read") | {"x-request-id": "one", "accept": "*/*"}
+    expected = [await world.http.get(LIST, headers=headers) for _ in (1, 2)][1]
+    asked_by_task: list[str] = []
+
+    async def note(_: FastReads, scope: Any, receive: Any, send: Any) -> None:
+        asked_by_task.append(scope["path"])
+
+    monkeypatch.setattr(FastReads, "__call__", note)
+    async with connected(world.api) as (reader, writer):
+        lines = [f"GET {LIST} HTTP/1.1", "host: krsync.test", *(f"{name}: {text}" for name, text in headers.items())]
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        writer.write(request * 2)
+        for _ in (1, 2):
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)
+            status, *given = head.decode().strip().splitlines()
+            found = {name.lower(): text for name, _, text in (line.partition(": ") for line in given)}
+            assert status == "HTTP/1.1 200 OK"
+            assert found.pop("date")
+            assert found == dict(expected.headers)
+            assert await reader.readexactly(int(found["content-length"])) == expected.content
+    assert asked_by_task == []
