@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from connectors.boundary import check_parsed
-from connectors.contract import Event, InboundDelivery
+from connectors.contract import Changed, Event, InboundDelivery
 from connectors.errors import ConnectorError, SignatureError, UnexpectedResponseError
 from connectors.testing.case import ConformanceCase, no_network, secret_values, tells
 
@@ -93,6 +93,20 @@ class PushConformance:
             parsed = self._parse(delivery)
             check_parsed(parsed)
             self._tells_no_secret(repr(parsed))
+
+    def test_what_is_about_a_dataset_can_be_stored(self) -> None:
+        connector = self.case.connector
+        if connector.relevant is None or connector.dataset is None:
+            pytest.skip("the connector has no relevant")
+        dataset = connector.dataset.model_validate(self.case.dataset)
+        for delivery in self._accepted():
+            parsed = self._parse(delivery)
+            if isinstance(parsed, Changed):
+                found = connector.relevant(dataset, copy.deepcopy(parsed))
+                assert found == connector.relevant(dataset, parsed)
+                assert found is None or isinstance(found, Changed)
+                if found is not None:
+                    check_parsed(found)
 
     def test_an_event_holds_no_proof_of_its_sender(self) -> None:
         for delivery in self._accepted():

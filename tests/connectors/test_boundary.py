@@ -105,7 +105,9 @@ def test_an_honest_page_is_passed_on() -> None:
         "f": [{"": []}],
     }
     change = RecordChange("1", "A-1", 0, None, fields, [move], "https://a.example", True)
-    page = Page([change, replace(change, entity="2")], {"after": {"at": 1, "ids": ["1"]}}, ["one was left out"])
+    page = Page(
+        [change, replace(change, entity="2")], {"after": {"at": 1, "ids": ["1"]}}, ["one was left out"], deleted=["3"]
+    )
 
     assert check_page(page) is page
     assert check_page(Page([])) == Page([])

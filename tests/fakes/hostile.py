@@ -213,6 +213,8 @@ HOSTILE_READS = _named(
     _reading("huge_cursor", Page([CHANGE], cursor={"at": HUGE})),
     _reading("list_cursor", Page([CHANGE], cursor=cast(Any, [1]))),
     _reading("number_warning", Page([CHANGE], cursor={}, warnings=cast(Any, [1]))),
+    _reading("number_for_a_deleted", Page([CHANGE], cursor={}, deleted=cast(Any, [1]))),
+    _reading("text_for_the_deleted", Page([CHANGE], cursor={}, deleted="1")),
     _reading("dict_for_a_change", Page(cast(Any, [{"entity": "1"}]), cursor={})),
     _reading("dict_for_a_page", {"changes": []}),
     _reading("good_page_then_bad", Page([CHANGE], cursor={}), Page([replace(CHANGE, version=-1)], cursor={})),
