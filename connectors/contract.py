@@ -153,8 +153,13 @@ class InboundDelivery:
 
     def header(self, name: str) -> str | None:
         """The one value of `name` (lower case), or None where it is absent or given more than once."""
-        found = [value for key, value in self.headers if key == name]
-        return found[0] if len(found) == 1 else None
+        found = None
+        for key, value in self.headers:
+            if key == name:
+                if found is not None:
+                    return None
+                found = value
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def id_for(shape: Shape, headers: Headers) -> str:
 
 def pairs(shape: Shape, headers: Headers) -> Sequence[tuple[str, str]]:
     """The headers as text, in order."""
-    return list(zip(shape.names, [value.decode("latin-1") for _, value in headers], strict=True))
+    return [(name, value.decode("latin-1")) for name, (_, value) in zip(shape.names, headers, strict=True)]
 
 
 def storable(shape: Shape, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

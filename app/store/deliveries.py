@@ -2,9 +2,8 @@
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,8 +17,7 @@ GZIP = "gzip"
 _SMALL = 200
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """A verified webhook, as bytes. `digest` is of the body; `dedupe_key` the sender's id, or that digest."""
 
     connection_id: int
@@ -30,8 +28,7 @@ class NewDelivery:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What the store made of it: `is_new` False for a redelivery, `is_conflict` where its body differs."""
 
     id: int

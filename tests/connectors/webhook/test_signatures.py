@@ -288,6 +288,17 @@ def test_the_id_is_one_that_the_sender_keeps_on_a_redelivery(
     assert identify(given, delivery(*headers)) == expected
 
 
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 300])
+def test_a_secret_may_be_shorter_and_longer_than_a_block(length: int) -> None:
+    SECRETS["SIZED"] = secret = "é" + "k" * (length - 1)
+    for body in (b"", BODY, bytes(10_000)):
+        verify(config("hmac-sha256", "SIZED"), delivery(("x-hub-signature-256", hub(body, secret)), body=body))
+        with pytest.raises(SignatureError, match="does not match"):
+            verify(
+                config("hmac-sha256", "SIZED"), delivery(("x-hub-signature-256", hub(body + b" ", secret)), body=body)
+            )
+
+
 def test_the_connector_has_the_hooks_of_a_push_only_tool() -> None:
     assert WEBHOOK.capabilities == ("verify", "parse")
     assert WEBHOOK.identify is identify
