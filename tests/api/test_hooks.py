@@ -414,6 +414,42 @@ async def test_a_known_connection_costs_no_query_until_it_is_a_few_seconds_old(h
     assert after is not before
 
 
+@on_sqlite
+async def test_what_is_asked_for_all_the_time_is_looked_up_before_it_is_too_old(
+    hooks: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer = Timer()
+    directory = HookDirectory(hooks.services, timer=timer)
+    assert directory.known("operations", "erp") is None
+    before = await directory.find("operations", "erp")
+    assert before is not None
+    assert directory.known("operations", "erp") is before
+    timer.seconds += LIFETIME / 2
+    assert directory.known("operations", "erp") is before
+    await asyncio.gather(*directory._reading.values())
+    timer.seconds += LIFETIME / 2
+    after = directory.known("operations", "erp")
+    assert after is not None
+    assert after is not before
+
+    await asyncio.gather(*directory._reading.values())
+    asked = 0
+
+    async def away(team: str, name: str) -> Any:
+        nonlocal asked
+        asked += 1
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    monkeypatch.setattr(directory, "_look_up", away)
+    timer.seconds += LIFETIME / 2
+    for _ in range(3):  # a store that is away is not asked by each delivery
+        assert directory.known("operations", "erp") is not None
+        await asyncio.gather(*directory._reading.values(), return_exceptions=True)
+    assert asked == 1
+    timer.seconds += LIFETIME / 2
+    assert directory.known("operations", "erp") is None, "too old to rely on without a question"
+
+
 async def test_a_deleted_connection_is_gone_after_a_few_seconds(hooks: World) -> None:
     timer = Timer()
     directory = HookDirectory(hooks.services, timer=timer)

@@ -42,6 +42,19 @@ async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.Monkey
         await serving
 
 
+def test_the_server_of_a_process_leaves_what_is_loaded_out_of_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def load() -> Any:
+        done.append("loaded")
+        return lambda scope, receive, send: None
+
+    monkeypatch.setattr(app.serving, "settle", lambda: done.append("settled"))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: done.append("run"))
+    Server(uvicorn.Config(load, factory=True, http=Protocol, log_config=None)).run()
+    assert done == ["loaded", "settled", "run"]
+
+
 @asynccontextmanager
 async def connected(app: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server of its own for an application that is open already."""

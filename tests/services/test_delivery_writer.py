@@ -64,6 +64,35 @@ async def test_many_at_once_are_all_stored_each_with_its_own_id_in_few_commits(
     assert commits <= 1 + 500 // MAX_BATCH + 1
 
 
+async def test_the_workers_are_told_once_a_commit_of_what_is_new(story: Story) -> None:
+    await story.apply(FILE)
+    rings = 0
+
+    async def bell() -> None:
+        nonlocal rings
+        rings += 1
+        raise ConnectionError("nobody hears it")
+
+    writer = DeliveryWriter(story.services.database, bell=bell)
+    for expected in (1, 1):  # what comes again is nothing to do
+        answers = await asyncio.gather(*(writer.store(delivery(story, f"key-{number}")) for number in range(20)))
+        await asyncio.sleep(0)
+        assert rings == expected
+    assert len({answer.id for answer in answers}) == 20
+    assert (await writer.store(delivery(story, "another"))).is_new
+    await writer.close()
+    assert rings == 2
+
+
+async def test_an_answer_that_can_not_be_given_takes_nobody_with_it(story: Story, writer: DeliveryWriter) -> None:
+    def fail(outcome: Stored | Exception) -> None:
+        raise RuntimeError
+
+    writer.submit(delivery(story, "one"), fail)
+    assert (await writer.store(delivery(story, "other"))).is_new
+    assert len(await stored(story)) == 2
+
+
 async def test_an_answer_comes_after_the_commit(story: Story, writer: DeliveryWriter) -> None:
     answer = await writer.store(delivery(story, "key"))
     assert await stored(story) == [(answer.id, "key")]
