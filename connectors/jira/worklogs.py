@@ -39,7 +39,8 @@ NAMES = ("issue", "project", "author", "started", "time_spent", "created", "upda
 # Their worklogs are most of what such issues are: an answer of twice as many might be too large.
 _ISSUES_A_BULK = 50
 _AT_A_TIME = 4
-_KEPT = 500
+# So many are asked for and made to records at a time.
+_BATCH = 500
 _ENTITY = re.compile(r"worklog/([0-9]{1,18})")
 _PLAN = FieldPlan((("worklog", "worklog", None),))
 _KEY_PLAN = FieldPlan((("project", "project", None),))
@@ -140,8 +141,8 @@ async def read_worklogs(
         started = max(started, since)
         deleted = await changed_since(session, "deleted", since - OVERLAP // timedelta(milliseconds=1))
     if updated is not None and updated.is_whole:
-        for start in range(0, len(updated.ids), _KEPT):
-            found = await _listed(session, updated.ids[start : start + _KEPT])
+        for start in range(0, len(updated.ids), _BATCH):
+            found = await _listed(session, updated.ids[start : start + _BATCH])
             records, _ = await _taken(session, jql, found)
             yield Page(records)
     else:
@@ -238,8 +239,8 @@ async def fetch_worklogs(
     if not ids:
         return
     jql, numbers = await scope_jql(session, dataset), list(ids)
-    for start in range(0, len(numbers), _KEPT):
-        some = numbers[start : start + _KEPT]
+    for start in range(0, len(numbers), _BATCH):
+        some = numbers[start : start + _BATCH]
         records, there = await _taken(session, jql, await _listed(session, some))
         taken = {record.entity for record in records}
         absent: dict[str, Absence] = dict.fromkeys(there - taken, "out_of_scope")
