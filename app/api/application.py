@@ -98,7 +98,7 @@ class Api:
                 shelf = app.state.shelf = self.reads.pages.shelf = Shelf(context.services, version)
                 hub = LiveHub(context.services, shelf)
                 self.live.door = LiveDoor(context.services.database, hub)
-                following = [asyncio.create_task(hub.run()), asyncio.create_task(self.live.watch())]
+                following = [asyncio.create_task(work) for work in (hub.run(), self.live.watch(), shelf.keep_ahead())]
                 self.reads.clock, self.reads.version = context.services.clock, version
                 refusals = Refusals(context.services.database, context.services.clock)
                 self.hooks.door = HookDoor(context.services, HookDirectory(context.services), writer, refusals)

@@ -8,6 +8,7 @@ always the calendar month.
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,7 @@ class Cycle:
         return TimeSpan(self.start, self.end)
 
 
+@lru_cache(maxsize=1_024)
 def parse_cycle(name: str, zone: ZoneInfo, fiscal_year_start: int = 1) -> Cycle:
     """The cycle of a name such as `2026-Q4`, `2026-H1`, `2026` or `2026-11`; ValueError for any other."""
     match = _NAME.fullmatch(name)

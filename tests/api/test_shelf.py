@@ -204,6 +204,38 @@ async def test_after_every_kind_of_change_the_shelf_says_what_a_fresh_judgement_
     assert {*DEEDS, *WRITES} - {*changed} <= unseen | {"a value about an ended cycle", "a plan goes"}
 
 
+async def test_a_minute_that_was_prepared_says_what_a_fresh_judgement_says(
+    world: World, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(world)
+    await assert_fresh(world, "the start")
+    kept: Shelf = world.api.routes.state.shelf
+    deeds = list(DEEDS.items())
+    for turn in range(0, len(deeds), 4):
+        before, after, *later = deeds[turn : turn + 4]
+        # One thing happens before it is prepared, one while the shelf still tells of the last minute, one that is read
+        # only in the new minute.
+        for number, (what, (method, path, body)) in enumerate((before, after, *later)):
+            if number == 1:
+                await kept.prepare()
+            clock.advance(timedelta(seconds=1))
+            done = await world.http.request(method, path, json=body, headers=await world.as_("admin"))
+            assert done.status_code < 300, (what, done.text)
+            if number == 1:
+                await kept.refresh()
+        clock.advance(timedelta(minutes=1))
+        await assert_fresh(world, before[0])
+    await kept.prepare()
+    clock.advance(timedelta(minutes=1))
+    with judged(monkeypatch) as found:
+        await kept.refresh()
+    assert found == []
+    # Somebody may have been away for longer.
+    await kept.prepare()
+    clock.advance(timedelta(days=3))
+    await assert_fresh(world, "three days")
+
+
 @on_sqlite
 async def test_only_what_changed_is_judged_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await started(world)

@@ -1,9 +1,9 @@
 """The key results that readers ask for now, each judged once and kept as ready bytes.
 
-Judgements have a resolution of a minute: all are made at its start. Within a minute only what was touched
-(`app.store.touches`) is judged again, whoever touched it, and a list is bytes that are joined. What is told of a key
-result whose cycle has ended is computed from facts, which leave no word: it is judged again whenever anything was
-written.
+Judgements have a resolution of a minute: all are made for its start, and where somebody is reading, before it begins:
+nobody waits for thousands of them. Within a minute only what was touched (`app.store.touches`) is judged again, whoever
+touched it, and a list is bytes that are joined. What is told of a key result whose cycle has ended is computed from
+facts, which leave no word: it is judged again whenever anything was written.
 """
 
 import asyncio
@@ -13,8 +13,10 @@ import re
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import is_
+
+import structlog
 
 from app.services.context import Services
 from app.services.definitions import team_cycle
@@ -28,7 +30,10 @@ from app.store.database import Session
 from app.store.organisation import KeyResultFilter
 from app.store.touch_triggers import ACCESS, ALL
 
+log = structlog.get_logger(__name__)
+
 Place = tuple[str, str, str]
+References = dict[str, set[str]]
 
 #: How many are judged without a pause: others are served meanwhile.
 _CHUNK = 50
@@ -36,6 +41,9 @@ _CHUNK = 50
 _MANY = 1_000
 #: Seconds after which everything is judged again, whatever the clock of the judgements says.
 _OLDEST = touches.KEPT / 4
+_MINUTE = timedelta(minutes=1)
+#: Seconds before a minute at which preparing it may begin, and for which nobody has read once nobody is reading.
+_EARLIEST, _FORGOTTEN = 50.0, 90.0
 #: What moves with the clock alone, and not with what is known: left out of the (weak) entity tag.
 _AGE = re.compile(rb'"age_seconds":\d+')
 _EXPECTED = re.compile(rb'("expected_progress":-?\d+\.\d{3})\d*')
@@ -89,6 +97,16 @@ class Page:
         return found.hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """Everything as it is judged for the start of a minute that is to come, and where to go on from."""
+
+    minute: int
+    place: str
+    began: float
+    made: Sequence[Fragment]
+
+
 class Shelf:
     """The fragments of one process. Everything that is read of it is as new as its last `refresh`."""
 
@@ -102,6 +120,9 @@ class Shelf:
         self._minute = -1
         self._place = ""
         self._built_at = float("-inf")
+        self._ahead: _Ahead | None = None
+        self._asked_at = float("-inf")
+        self._took = 0.0
         self._refreshing = asyncio.Lock()
         #: Another number once who may see what may be another thing.
         self.access = 0
@@ -144,6 +165,7 @@ class Shelf:
     async def refresh(self, *, is_exact: bool = False) -> None:
         """See to it that everything committed before the call is in (on PostgreSQL: RELIED_ON seconds before it, but
         where it `is_exact`)."""
+        self._asked_at = time.monotonic()
         version = (None if is_exact else self._version.latest()) or await self._version.read()
         minute = _minute_of(self._services.clock())
         if version is not None and self._at == (version, minute):
@@ -157,28 +179,70 @@ class Shelf:
                 await self._refresh(session, now)
             self._at = None if version is None else (version, _minute_of(now))
 
+    async def prepare(self) -> None:
+        """Judge everything for the start of the next minute, as far as it is known now: the first `refresh` in it has
+        only what is touched until then to judge."""
+        start = start_of_minute(self._services.clock()) + _MINUTE
+        if self._ahead is not None and self._ahead.minute == _minute_of(start):
+            return
+        async with self._services.database.reading() as session:
+            place, began = await touches.place_now(session), time.monotonic()
+            made = await self._judged(session, None, start)
+        self._ahead = _Ahead(_minute_of(start), place, began, made)
+        self._took = time.monotonic() - began
+
+    async def keep_ahead(self) -> None:
+        """Prepare every minute, as late as there is time for it, while somebody reads. Runs until it is cancelled."""
+        while True:
+            now = self._services.clock()
+            left = (start_of_minute(now) + _MINUTE - now).total_seconds()
+            early = min(_EARLIEST, 2 * self._took + 1)
+            if left > early:
+                await asyncio.sleep(left - early)
+            if time.monotonic() - self._asked_at < _FORGOTTEN:
+                try:
+                    await self.prepare()
+                except Exception as error:  # whoever asks first finds the same, and says what it is
+                    log.warning("shelf.not_prepared", error=type(error).__name__)
+            now = self._services.clock()
+            await asyncio.sleep((start_of_minute(now) + _MINUTE - now).total_seconds())
+
     async def _refresh(self, session: Session, now: datetime) -> None:
         minute = _minute_of(now)
-        is_old = minute != self._minute or time.monotonic() - self._built_at > _OLDEST
-        if not is_old:
+        references: References = {ALL: {"0"}, ACCESS: {"0"}}
+        following = ""
+        if time.monotonic() - self._built_at <= _OLDEST:
             touched = await touches.touched_since(session, self._place)
-            is_old = ALL in touched.references
-            self.access += bool({ALL, ACCESS} & touched.references.keys())
-        if is_old:
+            references, following = touched.references, touched.place
+        self.access += bool({ALL, ACCESS} & references.keys())
+        if minute != self._minute and ALL not in references:
+            references = await self._turned(session, minute, references)
+        if ALL in references:
             place, began = await touches.place_now(session), time.monotonic()
             made = await self._judged(session, None, now)
-            if minute != self._minute:
-                self.access += 1
             self._minute, self._place, self._built_at = minute, place, began
+            self._took = time.monotonic() - began
             self._put(made, {one.id for one in made} | self._fragments.keys())
             return
-        wanted = await touches.key_results_touched(session, touched.references) | self._ended
+        wanted = await touches.key_results_touched(session, references) | self._ended
         if wanted:
             everything = len(wanted) > _MANY
             made = await self._judged(session, None if everything else wanted, now)
             wanted = self._fragments.keys() | wanted if everything else wanted
             self._put(made, wanted)
-        self._place = touched.place
+        self._place = following
+
+    async def _turned(self, session: Session, minute: int, references: References) -> References:
+        """Put what was prepared for a minute on the shelf; what is still to be judged."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.minute != minute:
+            return {ALL: {"0"}}
+        self._minute, self._built_at = minute, ahead.began
+        self._put(ahead.made, {one.id for one in ahead.made} | self._fragments.keys())
+        # Some of it was touched while the shelf told of the last minute, and judged for that one alone.
+        touched = await touches.touched_since(session, ahead.place)
+        kinds = references.keys() | touched.references.keys()
+        return {kind: references.get(kind, set()) | touched.references.get(kind, set()) for kind in kinds}
 
     def _put(self, made: Sequence[Fragment], instead_of: Collection[int]) -> None:
         """Put fragments in the place of whatever there was of these ids."""
