@@ -123,7 +123,7 @@ class Shelf:
         self._ahead: _Ahead | None = None
         self._asked_at = float("-inf")
         self._took = 0.0
-        self._refreshing = asyncio.Lock()
+        self._refreshing, self._preparing = asyncio.Lock(), asyncio.Lock()
         #: Another number once who may see what may be another thing.
         self.access = 0
 
@@ -185,11 +185,11 @@ class Shelf:
         start = start_of_minute(self._services.clock()) + _MINUTE
         if self._ahead is not None and self._ahead.minute == _minute_of(start):
             return
-        async with self._services.database.reading() as session:
+        async with self._preparing, self._services.database.reading() as session:
             place, began = await touches.place_now(session), time.monotonic()
             made = await self._judged(session, None, start)
-        self._ahead = _Ahead(_minute_of(start), place, began, made)
-        self._took = time.monotonic() - began
+            self._ahead = _Ahead(_minute_of(start), place, began, made)
+            self._took = time.monotonic() - began
 
     async def keep_ahead(self) -> None:
         """Prepare every minute, as late as there is time for it, while somebody reads. Runs until it is cancelled."""
@@ -234,7 +234,8 @@ class Shelf:
 
     async def _turned(self, session: Session, minute: int, references: References) -> References:
         """Put what was prepared for a minute on the shelf; what is still to be judged."""
-        ahead, self._ahead = self._ahead, None
+        async with self._preparing:  # it may be nearly there: two would take twice as long
+            ahead, self._ahead = self._ahead, None
         if ahead is None or ahead.minute != minute:
             return {ALL: {"0"}}
         self._minute, self._built_at = minute, ahead.began
