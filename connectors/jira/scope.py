@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from connectors.errors import QueryError
-from connectors.jira.jql import narrowed, quoted, without_order
+from connectors.jira.jql import narrowed, quoted
 from connectors.jira.models import JiraDataset
 from connectors.jira.session import JiraSession
 
@@ -29,20 +29,13 @@ class _Filter(msgspec.Struct, frozen=True):
     id: str
 
 
-class _SubQuery(msgspec.Struct, frozen=True):
-    query: str | None = None
-
-
 class _BoardConfiguration(msgspec.Struct, frozen=True):
-    """`subQuery` is a kanban board's: which of its filter's issues it shows."""
-
     filter: _Filter
-    subQuery: _SubQuery | None = None
 
 
 async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
-    """One query for the whole dataset. Only a board has to be asked for: it is the issues of its filter, and of its
-    sub-query where it has one.
+    """One query for the whole dataset. Only a board has to be asked for: it is the issues of its filter. The sub-query
+    of a kanban board hides what was released, which was done all the same: counts would fall with every release.
     https://developer.atlassian.com/cloud/jira/software/rest/api-group-board/#api-rest-agile-1-0-board-boardid-configuration-get"""
     if dataset.board is None:
         return static_jql(dataset)
@@ -51,9 +44,7 @@ async def scope_jql(session: JiraSession, dataset: JiraDataset) -> str:
     configuration = await session.find(path, _BoardConfiguration, "board")
     if configuration is None:
         raise QueryError(f"Jira has no board {board} that the account can see.")
-    found = narrowed(static_jql(dataset), f"filter = {quoted(configuration.filter.id)}")
-    shown = configuration.subQuery and without_order(configuration.subQuery.query or "")
-    return narrowed(found, f"({shown})") if shown else found
+    return narrowed(static_jql(dataset), f"filter = {quoted(configuration.filter.id)}")
 
 
 def static_jql(dataset: JiraDataset) -> str:

@@ -201,8 +201,8 @@ async def test_a_token_that_is_wrong_reads_nothing_and_says_so(connect: Connect,
 async def test_the_work_is_that_on_the_issues_of_the_scope(
     connect: Connect, fake: JiraCloudFake, scope: dict[str, Any], entities: set[str]
 ) -> None:
-    fake.filters = {"Second": "key = ERP-2", "10100": "project = ERP"}
-    fake.boards = {1: {"id": 1, "name": "Desk", "filter": "10100", "shows": "key = ERP-3"}}
+    fake.filters = {"Second": "key = ERP-2", "10100": "key = ERP-3"}
+    fake.boards = {1: {"id": 1, "name": "Desk", "filter": "10100"}}
     dataset = JiraDataset.model_validate({"stream": "worklogs", **scope})
     session = await connect(fake)
     assert set(records(await read(session, dataset=dataset))) == entities
