@@ -97,23 +97,23 @@ async def run(arguments: argparse.Namespace) -> None:
     print(table(header, rows))
     print(f"\n{_chances(scores.values())}")
     if spent:
-        print(f"\nmedian {statistics.median(spent):.2f} ms a forecast, 90th percentile {_p90(spent):.2f} ms")
+        print(f"\nmedian {statistics.median(spent):.2f} ms of CPU a forecast, 90th percentile {_p90(spent):.2f} ms")
 
 
 def scored(metric: Recorded, part: str, days: int, spent: list[float] | None = None) -> Score:
-    """What the forecasts of a metric come to in a part of the time; the ms that each took are appended to `spent`."""
+    """What the forecasts of a metric come to in a part of the time; the CPU of each, in ms, is appended to `spent`."""
     score = Score()
     for case in _cases(metric, part):
         history = metric.history((case.now - timedelta(days=days)).date(), case.now)
         score.asked += 1
         # A goal a tenth beyond the value: near enough to be in doubt.
         must = Bound(">=", history[-1][1] * 11 / 10, is_relative=False) if history else None
-        before = time.perf_counter()
+        before = time.process_time()
         found = forecast(history, now=case.now, end=case.end, shape=metric.shape, must=must)
         if not isinstance(found, Forecast):
             continue
         if spent is not None:
-            spent.append((time.perf_counter() - before) * 1000)
+            spent.append((time.process_time() - before) * 1000)
         low, middle, high = float(found.low), float(found.value_at_end), float(found.high)
         score.given += 1
         score.inside += low <= case.truth <= high

@@ -101,7 +101,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     if os.environ.get("KRSYNC_TEST_POSTGRES"):
         pytest.skip("pg_dump fits the server that the tests start themselves")
     blank = contextmanager(_postgres_database)
-    with blank(request, "") as database, blank(request, "") as restored:
+    with blank(request) as database, blank(request) as restored:
         yield {
             "DATABASE": database.replace("+asyncpg", ""),
             "RESTORED": restored.replace("+asyncpg", ""),

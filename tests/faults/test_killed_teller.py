@@ -10,8 +10,6 @@ import pytest_asyncio
 
 from app.services.notify.dispatch import LEASE
 from tests.conftest import FakeClock
-from tests.services.conftest import _postgres_for_all as _postgres_for_all
-from tests.services.conftest import database_url as database_url
 from tests.services.telling import Told, open_told
 
 HOOK = '\nnotify:\n  webhook: {url: "https://receiver.test/okr", secret: {env: OKR_HOOK}}\n'
