@@ -2,8 +2,8 @@
 
 One batch is in flight at a time; what arrives meanwhile forms the next. Where a commit takes its time (a disk's), those
 that were answered by the last one are waited for before the next one begins, as they come again at once under load:
-else half of them would wait while the other half is written, and a commit would carry half as many. A future resolves
-after the commit, never before. The queue to the workers has no part in it.
+else half of them would wait while the other half is written, and a commit would carry half as many. An answer is given
+after the commit, never before. The queue to the workers has no part in it: it is rung once a commit.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ MAX_BATCH = 128
 SLOW = 1.0
 #: The part of the time that the last commit took which is waited for company, and the seconds, at the most.
 _LINGER, _LONGEST = 0.3, 0.01
-#: Seconds below which a commit is too short for that.
-_SHORT = 0.001
+#: Seconds below which a commit, or each of its rows, is too short for that: it is not the disk that takes the time.
+_SHORT, _SHORT_ROW = 0.001, 0.0001
 
 
 class StoreBusyError(Exception):
@@ -81,7 +81,7 @@ class DeliveryWriter:
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
         self._hangs = False
-        self._took = self._ended = 0.0
+        self._took = self._took_each = self._ended = 0.0
         self._expected = 0
         self._is_company = asyncio.Event()
 
@@ -134,6 +134,7 @@ class DeliveryWriter:
             error = await self._store(batch)
             self._ended = self._timer()
             self._took = self._ended - began
+            self._took_each = self._took / len(batch)
             self._hangs = error is not None and is_unavailable(error) and self._took > SLOW
             # Whom it answered comes again, beside those who wait already.
             self._expected = len(batch) + len(self._waiting) if error is None else 0
@@ -154,7 +155,8 @@ class DeliveryWriter:
         """Wait until as many are there as are expected after the last commit, but no longer than it is worth."""
         expected, self._expected = min(self._expected, MAX_BATCH), 0
         is_over = self._timer() - self._ended > self._took  # whoever comes again does so at once
-        if is_over or expected < 2 or len(self._waiting) >= expected or self._took < _SHORT or self._closed:
+        is_short = self._took < _SHORT or self._took_each < _SHORT_ROW
+        if is_over or is_short or expected < 2 or len(self._waiting) >= expected or self._closed:
             return
         self._expected = expected
         self._is_company.clear()

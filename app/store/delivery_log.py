@@ -28,8 +28,8 @@ PATIENCE = 15.0
 # SQLite's own busy handler sleeps for up to 100 ms at a time, and so finds the lock taken again by a busy worker.
 _PAUSE = 0.0005
 # A checkpoint writes every page anew and waits for the disk twice, and those in line wait with it: seldom, with so many
-# pages (64 MB). Where a worker writes too, its commits see to it long before.
-_CHECKPOINT = "wal_autocheckpoint=16000"
+# pages (128 MB). Where a worker writes too, its commits see to it long before.
+_CHECKPOINT = "wal_autocheckpoint=32000"
 _COLUMNS = 6
 # One of each size of batch, so that each is parsed once.
 _STATEMENTS = 160
