@@ -256,6 +256,10 @@ class Protocol(HttpToolsProtocol):
     def _own_headers(self) -> bytes:
         return _lines(tuple(self.server_state.default_headers))
 
+    def shutdown(self) -> None:
+        self._hand_over()  # a body on its way is waited for, as that of any request
+        super().shutdown()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stuck is None:

@@ -263,3 +263,23 @@ async def test_a_server_that_stops_answers_what_it_took_and_closes(
     assert (status, headers["connection"]) == (202, "close")
     assert await streams[0].read() == b""
     streams[1].close()
+
+
+async def test_a_server_that_stops_waits_for_a_body_on_its_way(hooks: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, request = Protocol.shutdown, delivery(1)
+
+    def stopped(self: Protocol) -> None:
+        stop(self)
+        streams[1].write(request[-10:])
+
+    async with door(hooks) as address:
+        streams = await asyncio.open_connection(*address)
+        streams[1].write(delivery(0))
+        assert (await answer(streams))[0] == 202
+        streams[1].write(request[:-10])
+        while hooks.api.hooks._on_the_way == 0:
+            await asyncio.sleep(0)
+        monkeypatch.setattr(Protocol, "shutdown", stopped)
+    status, headers, _ = await answer(streams)
+    assert (status, headers["connection"]) == (202, "close")
+    streams[1].close()
