@@ -83,12 +83,14 @@ def _compare(arguments: argparse.Namespace, issues: int, latency: float) -> None
                 *(f"{statistics.median(wall) / base:.3f}" if base else "" for base in bases),
                 f"{whole:.2f}",
                 f"{statistics.median(run['cpu'] for run in runs):.2f}",
+                f"{statistics.median(run['process_cpu'] for run in runs):.2f}",
                 f"{runs[0]['requests']:,}",
-                f"{runs[0]['sent'] / 1e6:,.2f}",
+                f"{runs[0]['sent'] / 1e6:,.3f}",
                 f"{max(run['memory'] for run in runs):.0f}",
             ]
         )
-    header = ["reader", "wall s", "spread", "of raw", "of requests", "process s", "CPU s", "requests", "MB", "peak MB"]
+    header = ["reader", "wall s", "spread", "of raw", "of requests", "process s", "CPU s", "process CPU s"]
+    header += ["requests", "MB", "peak MB"]
     packed = ", compressed" if arguments.gzip else ""
     print(
         f"{issues:,} {arguments.shape} issues, {latency * 1000:.0f} ms{packed}\n\n{table(header, rows)}\n", flush=True
@@ -122,7 +124,7 @@ def _site(
 
 def _read(name: str, url: str) -> dict[str, Any]:
     _stats(url)
-    began = time.perf_counter()
+    before, began = os.times(), time.perf_counter()
     command = [sys.executable, "-m", "bench.jira_readers", name, url]
     # Every reader's modules are compiled, as what is installed is: the first round does it.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -130,7 +132,9 @@ def _read(name: str, url: str) -> dict[str, Any]:
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-800:]}")
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return measured | {"process": time.perf_counter() - began} | _stats(url)
+    whole, after = time.perf_counter() - began, os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return measured | {"process": whole, "process_cpu": cpu} | _stats(url)
 
 
 def _tap(arguments: argparse.Namespace, issues: int) -> dict[str, Any]:

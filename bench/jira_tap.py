@@ -67,11 +67,13 @@ def read_with_tap(tap: str, url: str, folder: Path) -> dict[str, Any]:
     before, began = os.times(), time.perf_counter()
     written = _run([*command, "--properties", str(folder / "catalog.json")], environment)
     wall, after = time.perf_counter() - began, os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return {
         "issues": len(re.findall(r'^\{"type": ?"RECORD", "stream": ?"issues"', written, re.MULTILINE)),
         "wall": wall,
         "process": wall,
-        "cpu": after.children_user + after.children_system - before.children_user - before.children_system,
+        "cpu": cpu,
+        "process_cpu": cpu,
         "memory": 0.0,
     }
 

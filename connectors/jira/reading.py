@@ -33,7 +33,7 @@ DEEP_EVERY = timedelta(hours=1)
 
 _ID = re.compile(r"[0-9]{1,18}")
 _BATCH = 500
-_IN_FLIGHT = 5
+_IN_FLIGHT = 8
 _AT_ONCE = 100
 
 ItemT = TypeVar("ItemT")

@@ -333,8 +333,8 @@ async def test_the_search_goes_on_while_changelogs_are_on_their_way_but_not_for_
         for _ in range(200):
             await asyncio.sleep(0)
     assert not first.done()
-    assert fake.count(CHANGELOGS) == 6  # six batches of 500; the other four wait
-    assert fake.count(FETCH) == 30
+    assert fake.count(CHANGELOGS) == 9  # nine batches of 500; the last one waits
+    assert fake.count(FETCH) == 45
     gate.set()
     page = await first
     assert [change.name for change in page.changes] == [f"ERP-{number}" for number in range(1, 501)]
