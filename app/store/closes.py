@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -52,14 +52,19 @@ async def append_close(session: AsyncSession, close: CycleClose, sealed: Collect
     await session.flush()
 
 
+_SEALED = (
+    select(SealedKeyResult, CycleClose)
+    .join(CycleClose, col(CycleClose.id) == col(SealedKeyResult.close_id))
+    .where(
+        col(SealedKeyResult.key_result_id).in_(bindparam("ids", expanding=True)), col(CycleClose.reopened_at).is_(None)
+    )
+)
+
+
 async def sealed_key_results(session: AsyncSession, key_result_ids: Collection[int]) -> dict[int, Sealed]:
     """The key results among these that are sealed by a standing close, by id."""
-    query = (
-        select(SealedKeyResult, CycleClose)
-        .join(CycleClose, col(CycleClose.id) == col(SealedKeyResult.close_id))
-        .where(col(SealedKeyResult.key_result_id).in_(key_result_ids), col(CycleClose.reopened_at).is_(None))
-    )
-    found = {row[0].key_result_id: Sealed(row[0], row[1]) for row in await session.execute(query)}
+    rows = await session.execute(_SEALED, {"ids": list(key_result_ids)})
+    found = {row[0].key_result_id: Sealed(row[0], row[1]) for row in rows}
     await _add_restatements(session, found.values())
     return found
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, delete, func, literal, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -230,12 +230,15 @@ def _day(session: AsyncSession, moment: Any) -> Any:
     return type_coerce(moment, BigInteger()) // _DAY_MICROSECONDS
 
 
+_FROZEN = select(FrozenBaseline).where(col(FrozenBaseline.key_result_id).in_(bindparam("ids", expanding=True)))
+
+
 async def frozen_baselines(
     session: AsyncSession, key_result_ids: Collection[int]
 ) -> dict[tuple[int, str], FrozenBaseline]:
     """Frozen baselines by (key result, guardrail metric; "" for the key result's own)."""
-    query = select(FrozenBaseline).where(col(FrozenBaseline.key_result_id).in_(key_result_ids))
-    return {(row.key_result_id, row.guardrail): row for row in await session.scalars(query)}
+    rows = await session.scalars(_FROZEN, {"ids": list(key_result_ids)})
+    return {(row.key_result_id, row.guardrail): row for row in rows}
 
 
 async def delete_baseline(session: AsyncSession, key_result_id: int) -> None:

@@ -30,6 +30,15 @@ KEPT = 3_600
 #: So many words at once are "everything".
 MOST = 5_000
 
+_NEWEST_ID = text("SELECT COALESCE(MAX(id), 0) FROM touch")
+_SNAPSHOT = text("SELECT pg_current_snapshot()::text")
+_AFTER_ID = text("SELECT id, kind, ref FROM touch WHERE id > :place ORDER BY id LIMIT :most")
+_NOT_SEEN = text(
+    "SELECT id, kind, ref FROM touch, (SELECT CAST(CAST(:place AS text) AS pg_snapshot) AS seen) AS place"
+    " WHERE writer >= CAST(CAST(pg_snapshot_xmin(seen) AS text) AS bigint)"
+    " AND NOT pg_visible_in_snapshot(CAST(CAST(writer AS text) AS xid8), seen) LIMIT :most"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Touched:
@@ -42,24 +51,18 @@ class Touched:
 async def place_now(session: AsyncSession) -> str:
     """Where to go on from for whoever knows everything that this session sees."""
     if session.get_bind().dialect.name == "sqlite":
-        return str(await session.scalar(text("SELECT COALESCE(MAX(id), 0) FROM touch")))
-    return str(await session.scalar(text("SELECT pg_current_snapshot()::text")))
+        return str(await session.scalar(_NEWEST_ID))
+    return str(await session.scalar(_SNAPSHOT))
 
 
 async def touched_since(session: AsyncSession, place: str) -> Touched:
     """What was touched after a place no older than KEPT seconds, as far as this session sees; more than MOST words are
     the one word ALL."""
     if session.get_bind().dialect.name == "sqlite":
-        query = text("SELECT id, kind, ref FROM touch WHERE id > :place ORDER BY id LIMIT :most")
-        rows = (await session.execute(query, {"place": int(place), "most": MOST})).all()
+        rows = (await session.execute(_AFTER_ID, {"place": int(place), "most": MOST})).all()
         following = await place_now(session) if len(rows) == MOST else str(rows[-1][0]) if rows else place
     else:
-        query = text(
-            "SELECT id, kind, ref FROM touch, (SELECT CAST(CAST(:place AS text) AS pg_snapshot) AS seen) AS place"
-            " WHERE writer >= CAST(CAST(pg_snapshot_xmin(seen) AS text) AS bigint)"
-            " AND NOT pg_visible_in_snapshot(CAST(CAST(writer AS text) AS xid8), seen) LIMIT :most"
-        )
-        rows = (await session.execute(query, {"place": place, "most": MOST})).all()
+        rows = (await session.execute(_NOT_SEEN, {"place": place, "most": MOST})).all()
         following = await place_now(session)
     references: dict[str, set[str]] = {}
     for _, kind, reference in rows:
