@@ -1,9 +1,10 @@
 """Kept judgements: equal to fresh ones after every kind of change, and only what changed is judged again."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -156,6 +157,10 @@ async def assert_fresh(world: World, what: str) -> None:
     assert [one.body.decode() for one in kept.page(EVERYTHING).fragments] == fresh, what
 
 
+def next_minute(clock: FakeClock) -> datetime:
+    return clock().replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
 @contextmanager
 def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The key results that the shelf judges."""
@@ -217,7 +222,7 @@ async def test_a_minute_that_was_prepared_says_what_a_fresh_judgement_says(
         # only in the new minute.
         for number, (what, (method, path, body)) in enumerate((before, after, *later)):
             if number == 1:
-                await kept.prepare()
+                await kept.prepare(next_minute(clock))
             clock.advance(timedelta(seconds=1))
             done = await world.http.request(method, path, json=body, headers=await world.as_("admin"))
             assert done.status_code < 300, (what, done.text)
@@ -225,15 +230,35 @@ async def test_a_minute_that_was_prepared_says_what_a_fresh_judgement_says(
                 await kept.refresh()
         clock.advance(timedelta(minutes=1))
         await assert_fresh(world, before[0])
-    await kept.prepare()
+    await kept.prepare(next_minute(clock))
     clock.advance(timedelta(minutes=1))
     with judged(monkeypatch) as found:
         await kept.refresh()
     assert found == []
     # Somebody may have been away for longer.
-    await kept.prepare()
+    await kept.prepare(next_minute(clock))
     clock.advance(timedelta(days=3))
     await assert_fresh(world, "three days")
+
+
+@on_sqlite
+async def test_the_next_minute_is_prepared_while_somebody_reads(
+    world: World, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(world)
+    kept: Shelf = world.api.routes.state.shelf
+    clock.set(clock().replace(second=59, microsecond=500_000))
+    await kept.refresh()
+    with judged(monkeypatch) as found:
+        keeping = asyncio.create_task(kept.keep_ahead())
+        async with asyncio.timeout(300):
+            while len(found) < len(kept.all()):
+                await asyncio.sleep(0.01)
+        clock.advance(timedelta(seconds=1))
+        found.clear()
+        await kept.refresh()
+        assert found == ["operations/ended"]
+        keeping.cancel()
 
 
 @on_sqlite

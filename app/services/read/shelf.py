@@ -44,6 +44,7 @@ _OLDEST = touches.KEPT / 4
 _MINUTE = timedelta(minutes=1)
 #: Seconds before a minute at which preparing it may begin, and for which nobody has read once nobody is reading.
 _EARLIEST, _FORGOTTEN = 50.0, 90.0
+_GLANCE = 5.0
 #: What moves with the clock alone, and not with what is known: left out of the (weak) entity tag.
 _AGE = re.compile(rb'"age_seconds":\d+')
 _EXPECTED = re.compile(rb'("expected_progress":-?\d+\.\d{3})\d*')
@@ -179,15 +180,15 @@ class Shelf:
                 await self._refresh(session, now)
             self._at = None if version is None else (version, _minute_of(now))
 
-    async def prepare(self) -> None:
-        """Judge everything for the start of the next minute, as far as it is known now: the first `refresh` in it has
+    async def prepare(self, start: datetime) -> None:
+        """Judge everything for the minute that starts then, as far as it is known now: the first `refresh` in it has
         only what is touched until then to judge."""
-        start = start_of_minute(self._services.clock()) + _MINUTE
-        if self._ahead is not None and self._ahead.minute == _minute_of(start):
-            return
-        async with self._preparing, self._services.database.reading() as session:
-            place, began = await touches.place_now(session), time.monotonic()
-            made = await self._judged(session, None, start)
+        async with self._preparing:
+            if self._ahead is not None and self._ahead.minute == _minute_of(start):
+                return
+            async with self._services.database.reading() as session:
+                place, began = await touches.place_now(session), time.monotonic()
+                made = await self._judged(session, None, start)
             self._ahead = _Ahead(_minute_of(start), place, began, made)
             self._took = time.monotonic() - began
 
@@ -195,17 +196,18 @@ class Shelf:
         """Prepare every minute, as late as there is time for it, while somebody reads. Runs until it is cancelled."""
         while True:
             now = self._services.clock()
-            left = (start_of_minute(now) + _MINUTE - now).total_seconds()
+            start = start_of_minute(now) + _MINUTE
+            left = (start - now).total_seconds()
             early = min(_EARLIEST, 2 * self._took + 1)
             if left > early:
-                await asyncio.sleep(left - early)
+                await asyncio.sleep(min(left - early, _GLANCE))  # there may be more to judge by then
+                continue
             if time.monotonic() - self._asked_at < _FORGOTTEN:
                 try:
-                    await self.prepare()
+                    await self.prepare(start)
                 except Exception as error:  # whoever asks first finds the same, and says what it is
                     log.warning("shelf.not_prepared", error=type(error).__name__)
-            now = self._services.clock()
-            await asyncio.sleep((start_of_minute(now) + _MINUTE - now).total_seconds())
+            await asyncio.sleep(max(0.0, (start - self._services.clock()).total_seconds()))
 
     async def _refresh(self, session: Session, now: datetime) -> None:
         minute = _minute_of(now)
