@@ -3,10 +3,10 @@ answered, at the cost of a few microseconds a request."""
 
 import asyncio
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -106,9 +106,8 @@ async def drive(port: int, requests: Sequence[bytes], *, connections: int, pid: 
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process (Linux; 0 elsewhere)."""
-    path = Path(f"/proc/{pid}/stat")
-    if not path.is_file():
+    """User and system time of a process, to the microsecond (Linux; 0 elsewhere)."""
+    if sys.platform != "linux":
         return 0.0
-    fields = path.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    # What clock_getcpuclockid(3) makes of a process id.
+    return time.clock_gettime((~pid << 3) | 2)
