@@ -346,6 +346,7 @@ def octokit(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.skip("npm is not installed: GitHub's own signer is not tried")
         cached.mkdir(parents=True, exist_ok=True)
         install = [npm, "install", "--prefix", str(cached), "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]
+        install += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
         done = subprocess.run(
             [*install, "@octokit/webhooks-methods@^6"], capture_output=True, text=True, timeout=120, check=False
         )
