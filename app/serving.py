@@ -6,7 +6,7 @@ import json
 import socket
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -99,7 +99,6 @@ class Protocol(HttpToolsProtocol):
     _owing: asyncio.TimerHandle | None = None
     _is_answered = False
     _coming: _Coming | None = None
-    _joined: ClassVar[tuple[list[tuple[bytes, bytes]], bytes]] = [], b""
     _in_headers = False
     _in_message = False
     _header_bytes = 0

@@ -204,7 +204,7 @@ async def test_at_the_bound_it_is_503_and_the_connection_goes_on(hooks: World) -
         assert (await answer(streams))[0] == 202
 
 
-async def test_a_commit_that_fails_is_503(hooks: World, requests: list[str]) -> None:
+async def test_a_commit_that_fails_is_503(hooks: World, requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     async with connected(hooks) as (_, streams):
         requests.clear()
         log = held(hooks)
@@ -212,7 +212,7 @@ async def test_a_commit_that_fails_is_503(hooks: World, requests: list[str]) -> 
         async def full(batch: Sequence[NewDelivery]) -> list[Stored]:
             raise OSError("disk is full")
 
-        log.append = full  # type: ignore[method-assign]
+        monkeypatch.setattr(log, "append", full)
         streams[1].write(delivery(1))
         status, headers, body = await answer(streams)
         assert (status, body["code"], requests) == (503, "store_unavailable", [])

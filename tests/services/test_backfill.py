@@ -14,7 +14,7 @@ from app.services.views import SampleView
 from app.services.views.backfill import BackfillView
 from tests.fakes.jira_cloud import JiraCloudFake
 from tests.fakes.jira_faults import status
-from tests.services.story import TEAM, Story, on_sqlite, ticket
+from tests.services.story import TEAM, GivenSecrets, Story, on_sqlite, ticket
 from tests.services.test_close import FILE, order, tell
 
 JIRA = """
@@ -219,7 +219,9 @@ async def test_a_tool_that_nobody_may_read_ends_the_job_with_the_reason(
     """And does not wait for a read that never comes."""
     story = jira_story
     if is_lost:
-        story.services.secrets.values.clear()  # type: ignore[attr-defined]
+        secrets = story.services.secrets
+        assert isinstance(secrets, GivenSecrets)
+        secrets.values.clear()
     await story.apply(JIRA.replace("project = HELP", jql))
     job = await ask(story, "2026-11-01", "closed")
     assert await work_backfills(story.services) == 0  # nobody has tried yet
