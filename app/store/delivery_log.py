@@ -22,14 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.store.database import SQLITE_SETTINGS, Database
 from app.store.deliveries import NewDelivery, Stored
 from app.store.types import microseconds
+from app.store.wal_upkeep import WalUpkeep
 
 #: Seconds that a batch may wait for the database.
 PATIENCE = 15.0
 # SQLite's own busy handler sleeps for up to 100 ms at a time, and so finds the lock taken again by a busy worker.
 _PAUSE = 0.0005
-# A checkpoint writes every page anew and waits for the disk twice, and those in line wait with it: seldom, with so many
-# pages (128 MB). Where a worker writes too, its commits see to it long before.
-_CHECKPOINT = "wal_autocheckpoint=32000"
+# Pages of the log at which a commit copies it after all: where `WalUpkeep` could not (256 MB).
+_CHECKPOINT = "wal_autocheckpoint=64000"
+# A page's bytes, and the pages that a delivery writes beside its body's: of the table and of the index of its key.
+_PAGE, _PAGES = 4_096, 2
 _COLUMNS = 6
 # One of each size of batch, so that each is parsed once.
 _STATEMENTS = 160
@@ -67,6 +69,7 @@ class SqliteLog:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliveries")
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
+        self._upkeep = WalUpkeep(self._path)
 
     async def append(self, batch: Sequence[NewDelivery]) -> list[Stored]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._append, batch)
@@ -74,7 +77,7 @@ class SqliteLog:
     async def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
             self._thread.shutdown()
 
     def _append(self, batch: Sequence[NewDelivery]) -> list[Stored]:
@@ -89,6 +92,7 @@ class SqliteLog:
                 _encode(new.headers).decode(),
                 new.body,
             )
+        self._upkeep.finish(connection)
         _begin(connection)
         try:
             inserted = connection.execute(_insert(len(batch)), values)
@@ -103,6 +107,7 @@ class SqliteLog:
         except BaseException:
             self._disconnect()  # with it goes the transaction, whatever state it is in
             raise
+        self._upkeep.written(sum([_PAGES + len(new.body) // _PAGE for new in batch]))
         return answers
 
     def _redelivered(
@@ -143,6 +148,10 @@ class SqliteLog:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _end(self) -> None:
+        self._upkeep.close()
+        self._disconnect()
 
 
 def _begin(connection: sqlite3.Connection) -> None:
