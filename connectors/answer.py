@@ -1,10 +1,11 @@
-"""What every connector does with an answer: its status as an error, its Retry-After, its strict JSON."""
+"""What every connector does with an answer: its status as an error, its Retry-After, its strict JSON, its number."""
 
 import base64
 import contextlib
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,14 @@ from connectors.errors import (
 )
 
 MAX_RETRY_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The number of a query; None with the reason where there is none."""
+
+    value: Decimal | None
+    reason: str | None = None
 
 
 def raise_for_status(

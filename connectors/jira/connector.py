@@ -26,9 +26,7 @@ from connectors.jira.scope import static_jql
 from connectors.jira.session import JiraSession
 from connectors.jira.streams import fetch, read, sweep
 from connectors.jira.webhooks import identify, parse, relevant, verify
-
-# A window that ended longer ago than a pull may take is one of the past, which a count of now says nothing about.
-_PAST = timedelta(hours=1)
+from connectors.windows import is_past
 
 
 @asynccontextmanager
@@ -105,8 +103,7 @@ async def measure(session: JiraSession, query: JiraQuery, window: Window) -> Mea
 def _require_window(session: JiraSession, query: JiraQuery, window: Window) -> None:
     if window.start is not None and not has_placeholder(query.jql, "from"):
         raise QueryError("The metric has a window that its JQL ignores: use {from} and {to} in it.")
-    is_past = window.end is not None and window.end < session.toolbox.now() - _PAST
-    if is_past and not has_placeholder(query.jql, "to"):
+    if is_past(window, session.toolbox.now()) and not has_placeholder(query.jql, "to"):
         raise QueryError("The window ended in the past and the JQL counts up to now: use {to} in it.")
 
 

@@ -3,7 +3,6 @@
 HTTP API: https://prometheus.io/docs/prometheus/latest/querying/api/
 """
 
-import base64
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from connectors.account import authorization
 from connectors.answer import decode_json, digest_of, raise_for_status
 from connectors.contract import Checked, Connector, Discovered, JsonValue, Measurement, Toolbox, Window
 from connectors.errors import ConnectorError, QueryError, UnavailableError
@@ -33,7 +33,7 @@ class PrometheusSession:
     def __init__(self, config: PrometheusConfig, toolbox: Toolbox) -> None:
         self.config = config
         self.toolbox = toolbox
-        self._headers = _credential(config)
+        self._headers = authorization(config)
 
     async def ask(self, path: str, parameters: Mapping[str, str]) -> JsonValue:
         """`data` of one call of the API; raises what `connectors.errors` says otherwise."""
@@ -65,15 +65,6 @@ class PrometheusSession:
         if is_overload(body) and response.status_code not in (401, 403, 429):
             raise UnavailableError(f"{_TOOL} could not answer for now: {words or 'it gave no reason'}")
         raise_for_status(response, tool=_TOOL, now=self.toolbox.now(), detail=words)
-
-
-def _credential(config: PrometheusConfig) -> dict[str, str]:
-    if config.token is not None:
-        return {"Authorization": f"Bearer {config.token.reveal()}"}
-    if config.username is not None and config.password is not None:
-        pair = f"{config.username}:{config.password.reveal()}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-    return {}
 
 
 @asynccontextmanager

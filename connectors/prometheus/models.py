@@ -1,14 +1,13 @@
 """What a team writes for Prometheus: the connection, and a query that gives one number."""
 
 from typing import Annotated, ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from connectors.account import Username, check_account
 from connectors.prometheus.promql import has_placeholder
 from connectors.secrets import Secret
-from connectors.urls import base_url, is_loopback
+from connectors.urls import base_url
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -23,20 +22,12 @@ class PrometheusConfig(BaseModel):
 
     url: _ServerUrl = Field(description="The server.", examples=["http://prometheus:9090"])
     token: Secret | None = Field(default=None, description="A bearer token, where the server wants one.")
-    username: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\s:]+$")] | None = Field(
-        default=None, description="The account, where the server wants a password."
-    )
+    username: Username | None = Field(default=None, description="The account, where the server wants a password.")
     password: Secret | None = Field(default=None, description="The password beside `username`.")
 
     @model_validator(mode="after")
     def _account_is_whole_and_safe(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise PydanticCustomError("account", "username and password go together")
-        if self.token is not None and self.username is not None:
-            raise PydanticCustomError("account", "either a token, or a username and its password")
-        has_credential = self.token is not None or self.password is not None
-        if has_credential and self.url.startswith("http:") and not is_loopback(urlsplit(self.url).hostname or ""):
-            raise PydanticCustomError("account", "a credential is sent over https:// only (or on this computer itself)")
+        check_account(self)
         return self
 
 

@@ -4,23 +4,15 @@ Formats: https://prometheus.io/docs/prometheus/latest/querying/api/#format-overv
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 
+from connectors.answer import Answer
 from connectors.contract import JsonValue
 from connectors.errors import QueryError, UnexpectedResponseError
 
 _LONGEST_WORDS = 600
 # What Go writes for a number; NaN and infinities are no values.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The number of an instant query; None with the reason where there is none."""
-
-    value: Decimal | None
-    reason: str | None = None
 
 
 def data_of(body: JsonValue) -> JsonValue:

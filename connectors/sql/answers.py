@@ -4,10 +4,10 @@ Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from connectors.answer import Answer
 from connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -21,14 +21,6 @@ _LONGEST_WORDS = 600
 
 class DivisionByZeroError(QueryError):
     """A statement that divides by zero: a number that is unknown, not a statement that is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The number of a statement; None with the reason where there is none."""
-
-    value: Decimal | None
-    reason: str | None = None
 
 
 def answer_of(rows: Sequence[Sequence[object]]) -> Answer:

@@ -9,11 +9,10 @@ from connectors.errors import QueryError
 from connectors.sql.answers import DivisionByZeroError, answer_of
 from connectors.sql.models import SqlConfig, SqlQuery
 from connectors.sql.session import SqlSession, open_sql
+from connectors.windows import is_past
 
 _UNBOUNDED = Window(None, None)
 _MOST_TABLES = 1_000
-# A window that ended longer ago than a pull may take is one of the past, which a query without edges says nothing of.
-_PAST = timedelta(hours=1)
 _TABLES = """
 select table_schema, table_name, table_type from information_schema.tables
 where table_schema not in ('pg_catalog', 'information_schema') order by 1, 2
@@ -45,7 +44,7 @@ async def measure(session: SqlSession, query: SqlQuery, window: Window) -> Measu
     now = session.toolbox.now()
     if window.start is not None and not query.windowed():
         raise QueryError("The metric has a window that its query ignores: use :from and :to in it.")
-    if window.end is not None and window.end < now - _PAST and not query.windowed():
+    if is_past(window, now) and not query.windowed():
         raise QueryError("The window ended in the past and the query tells of now: use :to in it.")
     try:
         rows = await session.rows(query.sql, window, most=2)

@@ -6,14 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from connectors.headers import HeaderName
+from connectors.paths import FieldPath, parse_path
 from connectors.secrets import Secret
 from connectors.signatures import PROVIDERS, Basic, Bearer, HmacSigned, Scheme, Standard
-from connectors.webhook.redaction import FieldPath, parse_path
 
-# A field name of RFC 9110, 5.1; compared in lower case.
-HeaderName = Annotated[
-    str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", max_length=100, to_lower=True, strict=True)
-]
 _Marks = Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=50, strict=True)]
 
 _SCHEME = "How the sender proves itself."

@@ -1,37 +1,14 @@
 """Dropping fields of a body before it is stored: paths such as `body.user.email` and `body.alerts[*].annotations`."""
 
-import re
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
-from pydantic_core import PydanticCustomError
 
 from connectors.decoding import decode
+from connectors.paths import FieldPath
 
-FieldPath: TypeAlias = tuple[str | int | None, ...]
-"""Names and positions from the body's root; None is every element."""
-
-_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(?:(\*)|([0-9]{1,6})|\"([^\"\\]+)\")\]")
 _encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-def parse_path(text: str) -> FieldPath:
-    """The steps of a path below `body`; a validation error for what is none."""
-    steps: list[str | int | None] = []
-    position = len("body")
-    while text.startswith("body") and position < len(text):
-        step = _STEP.match(text, position)
-        if step is None:
-            break
-        name, every, index, quoted = step.groups()
-        steps.append(None if every else int(index) if index else name or quoted)
-        position = step.end()
-    if not steps or position < len(text):
-        raise PydanticCustomError(
-            "path", 'a path such as body.user.email, body["e-mail"] or body.items[*].name is expected'
-        )
-    return tuple(steps)
 
 
 def redacted(body: bytes, paths: Iterable[FieldPath]) -> bytes:

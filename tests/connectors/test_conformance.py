@@ -1,4 +1,4 @@
-"""The conformance suite on our own connectors: GitHub, Jira, Prometheus, SQL, and webhooks in each of their schemes."""
+"""The conformance suite on our own connectors, with webhooks in each of their schemes."""
 
 import base64
 import hashlib
@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from connectors.contract import Connector, InboundDelivery, Window
 from connectors.github import GITHUB
+from connectors.http_json import HTTP_JSON
 from connectors.jira import JIRA
 from connectors.prometheus import PROMETHEUS
 from connectors.sql import SQL
@@ -217,6 +218,42 @@ class TestPrometheus(ConnectorConformance):
         query={"promql": "sum(sum_over_time(probe_success[{window}]))"},
         window=Window(NOW - timedelta(days=1), NOW),
         now=NOW,
+    )
+
+
+def crm_site() -> Site:
+    """An API that knows its key, of which it tells two numbers."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers.get("x-api-key") != TOKEN:
+            return httpx.Response(401, json={"message": "who are you?"})
+        return httpx.Response(200, json={"data": {"open": 17, "won": ["1.5", 2.25]}})
+
+    return answer
+
+
+class TestHttpJson(ConnectorConformance):
+    case = ConformanceCase(
+        connector=HTTP_JSON,
+        config={"url": "https://crm.acme.example/api", "headers": {"x-api-key": {"env": "CRM_KEY"}}, "check": "/me"},
+        secrets={"CRM_KEY": TOKEN},
+        site=crm_site,
+        query={"path": "/stats?from={from}&to={to:date}", "value": "body.data.open"},
+        window=Window(NOW - timedelta(days=1), NOW),
+        now=NOW,
+    )
+
+
+class TestHttpJsonPost(PullConformance):
+    case = replace(
+        TestHttpJson.case,
+        config={
+            "url": "https://crm.acme.example",
+            "username": "okr",
+            "password": {"env": "CRM_KEY"},
+            "headers": {"x-api-key": {"env": "CRM_KEY"}},
+        },
+        query={"post": {"since": "{from:unix}"}, "value": "body.data.won[*]", "aggregate": "sum"},
     )
 
 
