@@ -8,16 +8,17 @@ from pathlib import PurePath
 
 from app.domain.document import read_yaml
 from app.domain.scalars import CYCLE_PATTERN
-from app.services.spreadsheet.cells import Remark, Remarks, SheetError
-from app.services.spreadsheet.dates import DateOrder
 from app.services.spreadsheet.drafts import Drafter, slug
 from app.services.spreadsheet.layout import find_layout
 from app.services.spreadsheet.measures import MeasureReader
-from app.services.spreadsheet.numbers import DecimalMark
 from app.services.spreadsheet.reading import read_sheet
+from app.services.spreadsheet.remarks import Remark, Remarks
 from app.services.spreadsheet.written import NamedObjective, named, team_file
 from app.services.team_file import check_team_file
 from connectors.contract import Connector
+from connectors.spreadsheet.cells import SheetError
+from connectors.spreadsheet.dates import DateOrder
+from connectors.spreadsheet.numbers import DecimalMark
 
 __all__ = ["CurrentValue", "Imported", "Options", "Remark", "SheetError", "import_sheet"]
 

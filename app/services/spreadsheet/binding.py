@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from app.services.spreadsheet.words import folded
+from connectors.spreadsheet.units import folded
 
 #: Tools by name come first: who names one knows. Then words of the trade.
 _TOOLS: tuple[tuple[str, str], ...] = (

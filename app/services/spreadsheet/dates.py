@@ -1,16 +1,12 @@
-"""Days and cycles as people type them: `31.12.2026`, `Dec 31, 2026`, `Q4 2026`, `4. Quartal 2026`, `2026/H2`."""
+"""Days and cycles of OKRs as people type them: those of any sheet, `Q4 2026`, `4. Quartal 2026`, `2026/H2`."""
 
 import re
-from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Literal
 
-from app.services.spreadsheet.words import MONTHS, folded
+from connectors.spreadsheet import dates
+from connectors.spreadsheet.dates import AmbiguousDateError, DateError, DateOrder
+from connectors.spreadsheet.units import MONTHS, folded
 
-DateOrder = Literal["dmy", "mdy"]
-
-_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]\d{2}:\d{2}.*)?")
-_NUMBERS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
 _QUARTER = re.compile(
     r"(?:q|quarter|quartal|t|trim|trimestre)\s?([1-4])\b|\b([1-4])\s?(?:st|nd|rd|th)?\s?(?:q|quarter|quartal)\b"
 )
@@ -19,58 +15,12 @@ _YEAR = re.compile(r"\b(?:fy|gj)?\s?(20\d{2})\b")
 _SHORT_YEAR = re.compile(r"['’/ ](\d{2})$|\b(?:fy|gj)\s?(\d{2})\b")
 
 
-class DateError(ValueError):
-    """A text that is no day or cycle, or one that can be read in two ways; the message is for the user."""
-
-
-def date_order(texts: Iterable[str]) -> DateOrder | None:
-    """Whether a sheet writes the day before the month, by the days that can be read in one way only; None where they
-    say nothing, or both."""
-    found: set[DateOrder] = set()
-    for text in texts:
-        match = _NUMBERS.fullmatch(text.strip())
-        if match is None:
-            continue
-        first, second = int(match[1]), int(match[3])
-        if match[2] == "." or first > 12:
-            found.add("dmy")
-        elif second > 12:
-            found.add("mdy")
-    return next(iter(found)) if len(found) == 1 else None
-
-
 def read_day(text: str, order: DateOrder | None) -> date:
-    """The day that a text names. Raises DateError."""
-    text = text.strip()
-    if match := _ISO.fullmatch(text):
-        return _day(int(match[1]), int(match[2]), int(match[3]))
-    if match := _NUMBERS.fullmatch(text):
-        first, second, year = int(match[1]), int(match[3]), _full_year(match[4])
-        if match[2] == "." or first > 12:
-            return _day(year, second, first)
-        if second > 12 or first == second:
-            return _day(year, first, second)
-        if order is None:
-            raise DateError("can be read in two ways: say --dates dmy or --dates mdy")
-        return _day(year, second, first) if order == "dmy" else _day(year, first, second)
-    words = folded(text).split()
-    months = [MONTHS[word] for word in words if word in MONTHS]
-    numbers = [int(re.sub(r"\D", "", word)) for word in words if re.fullmatch(r"\d{1,4}(?:st|nd|rd|th)?", word)]
-    days, years = [n for n in numbers if 1 <= n <= 31], [n for n in numbers if n >= 1900]
-    if len(months) == 1 and len(days) == 1 and len(years) == 1 and len(words) <= 4:
-        return _day(years[0], months[0], days[0])
-    raise DateError("is not a day such as 2026-12-31")
-
-
-def _day(year: int, month: int, day: int) -> date:
+    """As that of any sheet; of a day that can be read in two ways it says which option settles it."""
     try:
-        return date(year, month, day)
-    except ValueError:
-        raise DateError("is not a day of the calendar") from None
-
-
-def _full_year(text: str) -> int:
-    return int(text) if len(text) == 4 else 2000 + int(text)
+        return dates.read_day(text, order)
+    except AmbiguousDateError as error:
+        raise DateError(f"{error}: say --dates dmy or --dates mdy") from None
 
 
 def read_cycle(text: str, year: int | None = None) -> str:

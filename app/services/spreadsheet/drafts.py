@@ -7,22 +7,17 @@ from datetime import date
 from decimal import Decimal
 
 from app.services.spreadsheet.binding import Binding, probable_binding
-from app.services.spreadsheet.cells import Cell, Remarks, Sheet, printable, quoted
-from app.services.spreadsheet.dates import (
-    DateError,
-    DateOrder,
-    cycle_of,
-    date_order,
-    quarter_of,
-    read_cycle,
-    read_day,
-    span_of,
-)
+from app.services.spreadsheet.dates import cycle_of, quarter_of, read_cycle, read_day, span_of
 from app.services.spreadsheet.hierarchy import Line, read_lines
 from app.services.spreadsheet.layout import Layout
 from app.services.spreadsheet.measures import Measure, MeasureReader
-from app.services.spreadsheet.numbers import NumberError, read_quantity
-from app.services.spreadsheet.words import FOCUS, KINDS, NOTHING, folded
+from app.services.spreadsheet.numbers import read_quantity
+from app.services.spreadsheet.remarks import Remarks
+from app.services.spreadsheet.words import FOCUS, KINDS
+from connectors.spreadsheet.cells import Cell, Sheet, printable, quoted
+from connectors.spreadsheet.dates import DateError, DateOrder, date_order
+from connectors.spreadsheet.numbers import NumberError
+from connectors.spreadsheet.units import NOTHING, folded
 
 _LONGEST = 200
 #: What YAML, of any version, does not take for text.

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from app.services.spreadsheet.cells import Cell, Remarks, Sheet, printable, quoted
 from app.services.spreadsheet.layout import Layout
-from app.services.spreadsheet.words import LEVELS, NOTHING, folded
+from app.services.spreadsheet.remarks import Remarks
+from app.services.spreadsheet.words import LEVELS
+from connectors.spreadsheet.cells import Cell, Sheet, printable, quoted
+from connectors.spreadsheet.units import NOTHING, folded
 
 Level = Literal["objective", "key_result"]
 

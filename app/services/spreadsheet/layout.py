@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from app.services.spreadsheet.cells import Cell, Remarks, Sheet, SheetError, quoted
-from app.services.spreadsheet.dates import DateError, find_cycle, read_day
-from app.services.spreadsheet.words import GERMAN_HEADERS, HEADERS, KINDS, LEVELS, folded, known_unit
+from app.services.spreadsheet.dates import find_cycle, read_day
+from app.services.spreadsheet.remarks import Remarks
+from app.services.spreadsheet.words import GERMAN_HEADERS, HEADERS, KINDS, LEVELS
 from app.services.suggest import closest
+from connectors.spreadsheet.cells import Cell, Sheet, SheetError, quoted
+from connectors.spreadsheet.dates import DateError
+from connectors.spreadsheet.units import folded, known_unit
 
 _SPELLINGS = {spelling: role for role, spellings in HEADERS.items() for spelling in spellings}
 _SEARCHED_ROWS = 25

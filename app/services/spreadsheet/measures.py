@@ -4,20 +4,14 @@ import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from app.services.spreadsheet.cells import Cell, Remarks, Sheet, printable, quoted
 from app.services.spreadsheet.hierarchy import Line
 from app.services.spreadsheet.layout import Layout
-from app.services.spreadsheet.numbers import (
-    DecimalMark,
-    NumberError,
-    Quantity,
-    decimal_mark,
-    plain,
-    read_change,
-    read_quantity,
-    read_range,
-)
-from app.services.spreadsheet.words import HOLD, NO_NUMBERS, NOTHING, folded, known_unit, says, unit_of
+from app.services.spreadsheet.numbers import read_change, read_quantity, read_range
+from app.services.spreadsheet.remarks import Remarks
+from app.services.spreadsheet.words import HOLD, NO_NUMBERS, says
+from connectors.spreadsheet.cells import Cell, Sheet, printable, quoted
+from connectors.spreadsheet.numbers import DecimalMark, NumberError, Quantity, decimal_mark, plain
+from connectors.spreadsheet.units import NOTHING, folded, known_unit, unit_of
 
 _NUMBERS = ("baseline", "target", "current", "range")
 _SIGNED_PERCENT = re.compile(r"[+\-−–]\s?[\d.,]+\s?(?:%|percent|Prozent)", re.IGNORECASE)

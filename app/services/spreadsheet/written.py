@@ -8,9 +8,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from app.services.spreadsheet.binding import advice
-from app.services.spreadsheet.cells import printable
 from app.services.spreadsheet.drafts import YAML_WORDS, KeyResultDraft, ObjectiveDraft, slug
-from app.services.spreadsheet.numbers import plain
+from connectors.spreadsheet.cells import printable
+from connectors.spreadsheet.numbers import plain
 
 HEADER = "# yaml-language-server: $schema=krsync.schema.json\n"
 _CHECKED_EVERY = "14d"

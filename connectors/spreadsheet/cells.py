@@ -1,16 +1,15 @@
-"""A sheet as values: cells with their exact numbers, and what there is to say about one of them."""
+"""A sheet as values: cells with their exact numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, time
 from decimal import Decimal
-from typing import Literal
 
 _LONGEST = 60
 
 
 class SheetError(ValueError):
-    """The file can not be read as a sheet of OKRs at all; the message is for the user."""
+    """The file can not be read as a sheet at all; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +17,15 @@ class Cell:
     """What stands in a cell. A cell with a number or a day of its own has it exactly, and no text has to be read.
 
     `unit` is what the number's format says (`percent`, or a currency of ISO 4217; percent counts in hundredths).
-    `indent` is how far the text is set in. `is_repeated`: only here because it is merged with the one above.
+    `clock` is the time of a day that has one. `indent` is how far the text is set in. `is_repeated`: only here because
+    it is merged with the one above.
     """
 
     text: str = ""
     number: Decimal | None = None
     unit: str | None = None
     day: date | None = None
+    clock: time | None = None
     indent: int = 0
     is_repeated: bool = False
     fault: str | None = None
@@ -49,37 +50,6 @@ class Sheet:
         if column is None or row >= len(self.rows) or column >= len(self.rows[row]):
             return BLANK
         return self.rows[row][column]
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A problem (the row is left out) or a note (how something was read) at 0-based (row, column)."""
-
-    row: int
-    column: int | None
-    message: str
-    severity: Literal["problem", "note"] = "problem"
-
-    def __str__(self) -> str:
-        column = "" if self.column is None else f"{letters(self.column)}:"
-        return f"{self.row + 1}:{column} {'note: ' if self.severity == 'note' else ''}{self.message}"
-
-
-@dataclass(slots=True)
-class Remarks:
-    """Collects remarks, one of a kind for each place."""
-
-    found: dict[tuple[int, int | None, str], Remark] = field(default_factory=dict)
-
-    def problem(self, row: int, column: int | None, message: str) -> None:
-        self.found.setdefault((row, column, message), Remark(row, column, message))
-
-    def note(self, row: int, column: int | None, message: str) -> None:
-        self.found.setdefault((row, column, message), Remark(row, column, message, "note"))
-
-    def sorted(self) -> list[Remark]:
-        """In the order of the sheet."""
-        return sorted(self.found.values(), key=lambda one: (one.row, -1 if one.column is None else one.column))
 
 
 def letters(column: int) -> str:
