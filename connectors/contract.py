@@ -183,7 +183,8 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """The delivery itself holds whole records."""
+    """The delivery itself holds whole records, as `read` would give them: an older version never overwrites a newer
+    one. Each dataset of the connection that `relevant` finds them to be about takes them, once it was read whole."""
 
     changes: Sequence[RecordChange]
 
@@ -281,8 +282,8 @@ class Connector:
     * `identify(config, delivery)`: the sender's id of this delivery, for deduplication; None: the body's digest. Pure.
     * `greet(config, delivery)`: the JSON to answer a verified handshake with; None for a delivery. Pure.
     * `redact(config, delivery)`: the body as it may be stored; UnexpectedResponseError where it is unreadable. Pure.
-    * `relevant(dataset, changed)`: what of a `Changed` is about a dataset; None: nothing. Pure. For tools with datasets
-      of several kinds of entities; where it is absent, all of it is about each.
+    * `relevant(dataset, changed)`: what of a `Changed` (of a `Pushed`: of its ids) is about a dataset; None: nothing.
+      Pure. For tools with datasets of several kinds of entities; where it is absent, all of it is about each.
     * `browse(config, query_or_dataset)`: the address that opens it in the tool, for a person. Pure.
     * `parse(config, delivery)`: see `Parsed`. Pure; raises UnexpectedResponseError for a body it can not read.
     """

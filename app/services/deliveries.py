@@ -21,7 +21,7 @@ from app.domain.records import Event as DomainEvent
 from app.services.baselines import freeze_due
 from app.services.context import Services
 from app.services.evaluate import evaluate, extract
-from app.services.told import Told, follow, outcome_of, relevant_to
+from app.services.told import Said, Told, follow, outcome_of, relevant_to
 from app.services.views import DeliveryView, IntakeView
 from app.store import audit, deliveries, organisation, records
 from app.store.database import Session, is_unavailable
@@ -117,11 +117,11 @@ def _judge_all(services: Services, batch: _Batch) -> tuple[list[_Outcome], list[
     for delivery in batch.waiting:
         connection = batch.connections[delivery.connection_id]
         targets = [item for item in batch.datasets[connection.id] if (delivery.id, item.id) not in batch.settled]
-        found, changed = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
+        found, said = _judge(services.connectors.get(connection.connector), connection, delivery, targets)
         outcomes.extend(found)
-        if changed:
+        if said:
             can_fetch = services.connectors[connection.connector].fetch is not None
-            told.append(Told(delivery, connection.id, changed, can_fetch=can_fetch))
+            told.append(Told(delivery, connection.id, said, can_fetch=can_fetch))
     return outcomes, told
 
 
@@ -165,7 +165,7 @@ async def _write(
             newest = accepted.get(delivery.connection_id, delivery.received_at)
             accepted[delivery.connection_id] = max(newest, delivery.received_at)
     await organisation.note_deliveries(session, accepted)
-    await follow(session, [one for one in told if one.delivery.id in taken], now)
+    changed |= await follow(session, [one for one in told if one.delivery.id in taken], held, now)
     touched: set[int] = set()
     for dataset_id in sorted({dataset_id for dataset_id, _ in changed}):
         entities = {entity for owner, entity in changed if owner == dataset_id}
@@ -177,8 +177,8 @@ async def _write(
 
 def _judge(
     connector: Connector | None, connection: Connection, delivery: Delivery, targets: list[Dataset]
-) -> tuple[list[_Outcome], Mapping[int, Changed]]:
-    """What one delivery means for each dataset it feeds, and what it says has changed of each, if no more than that."""
+) -> tuple[list[_Outcome], Mapping[int, Said]]:
+    """What one delivery means for each dataset it feeds, and what it says of each one's entities, if it does."""
 
     def everywhere(outcome: str, reason: str) -> list[_Outcome]:
         return [_Outcome(delivery.id, dataset, outcome, reason) for dataset in targets]
@@ -192,7 +192,7 @@ def _judge(
     )
     try:
         parsed = check_parsed(connector.parse(connector.config.model_validate(connection.spec), inbound))
-        about = _about(connector, parsed, targets) if isinstance(parsed, Changed) else {}
+        about = _about(connector, parsed, targets) if isinstance(parsed, Changed | Pushed) else {}
     except ConnectorError as error:
         return everywhere("dead", str(error)), {}
     except Exception as error:
@@ -200,19 +200,17 @@ def _judge(
         return everywhere("dead", f"The connector failed on it ({type(error).__name__})."), {}
     if isinstance(parsed, Ignored):
         return everywhere("ignored", parsed.reason), {}
-    if isinstance(parsed, Changed):
+    if isinstance(parsed, Changed | Pushed):
         told = [(dataset, *outcome_of(about.get(dataset.id), dataset, connector)) for dataset in targets]
         return [_Outcome(delivery.id, dataset, outcome, reason) for dataset, outcome, reason in told], about
-    if isinstance(parsed, Pushed):
-        return everywhere("dead", "This kind of delivery is not supported yet."), {}
     rules = [dataset for dataset in targets if dataset.shape == "events"]
     return [_judge_event(connector, delivery, dataset, parsed) for dataset in rules], {}
 
 
-def _about(connector: Connector, changed: Changed, targets: list[Dataset]) -> Mapping[int, Changed]:
-    found: dict[int, Changed] = {}
+def _about(connector: Connector, said: Said, targets: list[Dataset]) -> Mapping[int, Said]:
+    found: dict[int, Said] = {}
     for dataset in targets:
-        one = relevant_to(dataset, changed, connector)
+        one = relevant_to(dataset, said, connector)
         if one is not None:
             check_parsed(one)
             found[dataset.id] = one

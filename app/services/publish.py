@@ -1,6 +1,6 @@
 """Publishing a complete read: staged pages become records, facts and samples in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -67,26 +67,40 @@ async def publish_records(
     after = 0
     while staged := await plans.staged_changes(session, run_id, after=after, limit=_BATCH):
         after = staged[-1][0]
-        # Of one entity on several pages the newest version counts.
-        newest: dict[str, dict[str, Any]] = {}
-        for _, change in staged:
-            known = newest.get(change["entity"])
-            if known is None or change["version"] >= known["version"]:
-                newest[change["entity"]] = change
-        stored = await records.versions(session, dataset.id, newest)
-        rows = [
-            _row(dataset.id, change, now) for entity, change in newest.items() if _is_news(stored.get(entity), change)
-        ]
-        await records.save_records(session, rows)
-        changed.update(row["entity"] for row in rows)
-        silent.update({row["entity"]: row["version"] for row in rows if _says_more(stored.get(row["entity"]), row)})
-        for known_row in stored.values():
-            session.expunge(known_row)  # read before the save: extraction and the next batch have to read it anew
+        saved = await _save(session, dataset.id, [change for _, change in staged], now)
+        changed |= saved.keys()
+        silent |= {entity: version for entity, (version, says_more) in saved.items() if says_more}
     await plans.discard_staged(session, [run_id])
     left, missing, held = await _leave(session, dataset, plan, read)
     untold = await _count_untold(session, plan, read, silent, left, now)
     metrics = await extract(session, dataset, changed | left, now=now)
     return Published(len(changed) + len(left), metrics, missing, held, untold)
+
+
+async def publish_pushed(
+    session: Session, dataset: Dataset, changes: Sequence[RecordChange], *, now: datetime
+) -> set[str]:
+    """Move what a tool sent of its own accord into the dataset, which the caller has locked; the entities that are
+    others now."""
+    return set(await _save(session, dataset.id, [_pack(change) for change in changes], now))
+
+
+async def _save(
+    session: Session, dataset_id: int, changes: Iterable[dict[str, Any]], now: datetime
+) -> dict[str, tuple[int, bool]]:
+    """Save what is news; by entity its version, and whether that says more than that there is a newer one."""
+    # Of one entity on several pages the newest version counts.
+    newest: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        known = newest.get(change["entity"])
+        if known is None or change["version"] >= known["version"]:
+            newest[change["entity"]] = change
+    stored = await records.versions(session, dataset_id, newest)
+    rows = [_row(dataset_id, change, now) for entity, change in newest.items() if _is_news(stored.get(entity), change)]
+    await records.save_records(session, rows)
+    for known_row in stored.values():
+        session.expunge(known_row)  # read before the save: extraction and the next batch have to read it anew
+    return {row["entity"]: (row["version"], _says_more(stored.get(row["entity"]), row)) for row in rows}
 
 
 async def _leave(session: Session, dataset: Dataset, plan: Plan, read: Gathering) -> tuple[set[str], bool, int]:

@@ -14,6 +14,7 @@ from app.services.context import Services
 from app.services.definitions import definition_of
 from app.services.deliveries import rules_of
 from app.services.hook_identity import dedupe_key
+from app.services.told import outcome_of, relevant_to
 from app.services.views.deliveries import StepView, TriedDatasetView, TriedEventView, TriedFactView, TriedView
 from app.store import deliveries, organisation, records
 from app.store.database import Session
@@ -130,10 +131,11 @@ async def _tried(
     session: Session, connector: Connector, dataset: Dataset, parsed: Parsed, inbound: InboundDelivery, key: str
 ) -> TriedDatasetView:
     """What one dataset makes of it."""
+    if isinstance(parsed, Ignored):
+        return TriedDatasetView(dataset=dataset.name, outcome="ignored", reason=parsed.reason)
     if not isinstance(parsed, ParsedEvent):
-        reason = parsed.reason if isinstance(parsed, Ignored) else "It says what changed: that is read again."
-        outcome = "ignored" if isinstance(parsed, Ignored) else "applied"
-        return TriedDatasetView(dataset=dataset.name, outcome=outcome, reason=reason)
+        outcome, why = outcome_of(relevant_to(dataset, parsed, connector), dataset, connector)
+        return TriedDatasetView(dataset=dataset.name, outcome=outcome, reason=why)
     if dataset.shape != "events":
         return TriedDatasetView(dataset=dataset.name, outcome="ignored", reason="It keeps no events.")
     try:
