@@ -51,6 +51,7 @@ def answer(outlook: Outlook, series: Series, known: History, shape: Shape, must:
 
     def bounded(number: float, rounding: str) -> Decimal:
         value = Decimal(number).quantize(Decimal(1).scaleb(-places), rounding, _WIDE)
+        value = _WIDE.add(value, 0)  # zero has no sign
         value = value if lowest is None else max(value, lowest)
         return value if highest is None else min(value, highest)
 

@@ -20,6 +20,7 @@ from app.store import backfills as store
 from app.store import organisation
 from app.store.database import Session, is_unavailable
 from app.store.organisation import RevisedMetric
+from app.store.samples import append_past_sample
 from app.store.tables import BackfillJob, Sample, Team
 from connectors.contract import Measurement
 from connectors.errors import ConnectorError
@@ -150,7 +151,7 @@ async def _take(
         ):
             continue
         computed = Computed(measured.value, None, day.window, day.moment)
-        await store.add_sample(session, _sample(question.item, day.cycle, computed, day.moment, now))
+        await append_past_sample(session, _sample(question.item, day.cycle, computed, day.moment, now))
         job.samples += 1
     first = days.since if job.day is None else date.fromisoformat(job.day)
     following = min(first + BATCH * _DAY, days.until)
@@ -259,7 +260,7 @@ async def _reconstruct(
         before = await store.measured_before(session, item.metric.id, cycle, moment)
         if computed.value is None or (before is not None and before.value == computed.value):
             continue  # nothing is known, or nothing had moved since it was measured
-        await store.add_sample(session, _sample(item, cycle, computed, moment, now))
+        await append_past_sample(session, _sample(item, cycle, computed, moment, now))
         added += 1
     return added
 

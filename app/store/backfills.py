@@ -127,9 +127,3 @@ async def measured_before(session: AsyncSession, metric_id: int, cycle: str, mom
     return (
         await session.scalars(query.order_by(col(Sample.observed_at).desc(), col(Sample.id).desc()).limit(1))
     ).first()
-
-
-async def add_sample(session: AsyncSession, sample: Sample) -> None:
-    """Keep a sample of the past: the metric's current one stays what it is."""
-    session.add(sample)
-    await session.flush()

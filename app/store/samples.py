@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store.deliveries import upsert
-from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, MetricRevision, Sample
+from app.store.tables import AssertedValue, CurrentSample, FrozenBaseline, Measurement, Metric, MetricRevision, Sample
 
 #: The quality of a sample that says again, later, what a past moment's value was.
 RESTATED = "restated"
@@ -98,9 +98,12 @@ async def current_samples(session: AsyncSession, metric_ids: Collection[int]) ->
 
 
 async def append_past_sample(session: AsyncSession, sample: Sample) -> None:
-    """Add a sample of a past moment; what is current stays."""
+    """Add a sample of a past moment; what is current stays, and what is made of the metric's history is made anew."""
     session.add(sample)
     await session.flush()
+    table = Metric.__table__  # type: ignore[attr-defined]
+    following = update(table).where(table.c.id == sample.metric_id).values(history_version=table.c.history_version + 1)
+    await session.execute(following)
 
 
 async def append_sample(session: AsyncSession, sample: Sample) -> None:

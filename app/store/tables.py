@@ -149,6 +149,8 @@ class Metric(SQLModel, table=True):
     revision_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
     building_revision_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
     next_evaluation_at: datetime | None = _moment(null=True, index=True)
+    #: How many values of past moments were added: what was made of its history is made anew.
+    history_version: int = Field(default=0, sa_column=Column(BigId, nullable=False, server_default=text("0")))
 
 
 class MetricRevision(SQLModel, table=True):

@@ -259,6 +259,17 @@ def test_numbers_are_shown_as_exactly_as_the_metric_has_them_and_as_the_interval
     assert foretold(daily(lambda day: day % 9, places=0)).high.as_tuple().exponent == 0
 
 
+def test_zero_has_no_sign() -> None:
+    wobble = noise(3, 8)
+    off = [wobble(day) for day in range(90)]
+    lows = [
+        foretold(daily(lambda day, level=level: max(level / 4 + off[day], 0)), Shape(lowest=D(0), zone=BERLIN)).low  # type: ignore[misc]
+        for level in range(80)
+    ]
+    assert {low.is_signed() for low in lows} == {False}
+    assert 0 in lows
+
+
 def test_a_bound_relative_to_a_baseline_is_refused() -> None:
     with pytest.raises(ValueError, match="absolute"):
         forecast([], now=NOW, end=END, shape=LEVEL, must=parse_bound(">= 97% of baseline"))

@@ -96,6 +96,17 @@ async def test_a_day_is_told_once_and_a_measured_value_stays(story: Story) -> No
     assert await history(story, "sold") == before
 
 
+async def test_a_forecast_is_made_anew_of_a_history_that_was_told(story: Story) -> None:
+    await story.apply(FILE)
+    await tell(story, *(order(f"o{day}", f"2026-10-{day:02}T12:00:00Z") for day in range(1, 30, 2)))
+    before = await story.key_result("sales")
+    assert (before.forecast, before.forecast_reason is None) == (None, False)
+    await finish(story, await ask(story, "2026-10-01", "sold"))
+    after = await story.key_result("sales")
+    assert after.value == before.value
+    assert after.forecast is not None, "what was kept of the shorter history is no answer any more"
+
+
 async def test_a_job_goes_on_where_a_worker_left_it(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     await orders(story)
     job = await ask(story, "2026-10-01", "sold")

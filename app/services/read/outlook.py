@@ -1,7 +1,7 @@
 """What is shown beside a judgement: where the value is heading, since when a guardrail is broken, the last check-in.
 
 Each is one query for a whole page, whatever its length (one more for metrics with steps). Forecasts are kept until a
-value comes or the hour ends.
+value comes, of now or of the past, or the hour ends.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from app.store.tables import CheckIn
 REACH, REACH_OF_STEPS = timedelta(days=400), timedelta(days=3650)
 
 Known = dict[tuple[int, int, str], tuple[datetime, Forecast | NotEnough]]
-#: By database: (key result, sample, terms) → the hour it was made in, and what.
+#: By database: (key result, sample, history and terms) → the hour it was made in, and what.
 _forecasts: WeakKeyDictionary[object, Known] = WeakKeyDictionary()
 _MOST_KEPT = 10_000
 #: A forecast takes up to two milliseconds: so many are made without a pause.
@@ -166,8 +166,8 @@ def _hour(moment: datetime) -> datetime:
 
 
 def _key(item: Judged) -> tuple[int, int, str]:
-    sample = item.row.sample
-    terms = f"{item.row.key_result.version} {item.view.baseline} {item.view.target}"
+    sample, history = item.row.sample, item.row.metric.history_version
+    terms = f"{history} {item.row.key_result.version} {item.view.baseline} {item.view.target}"
     return item.row.key_result.id, 0 if sample is None else sample.id, terms
 
 
