@@ -45,7 +45,7 @@ class Order(BaseModel):
     id: str
     event: str
     at: datetime
-    padding: str
+    note: str
 
 
 def noop() -> ASGIApp:

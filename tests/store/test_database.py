@@ -188,3 +188,10 @@ async def test_patience_is_for_the_database_alone() -> None:
             await asyncio.sleep(0.001)
     with pytest.raises(TimeoutError):
         await _wait_for_ever(Patience(0))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_body_is_not_compressed_before_its_sender_is_answered(database: Database) -> None:
+    async with database.reading() as session:
+        storage = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'delivery'::regclass AND attname = 'body'"
+        assert (await session.execute(text(storage))).scalar_one() == b"e"
