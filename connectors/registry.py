@@ -20,11 +20,12 @@ from connectors.github import GITHUB
 from connectors.http_json import HTTP_JSON
 from connectors.jira import JIRA
 from connectors.prometheus import PROMETHEUS
+from connectors.sheet import SHEET
 from connectors.sql import SQL
 from connectors.webhook import WEBHOOK
 
 GROUP = "krsync.connectors"
-CONNECTORS: tuple[Connector, ...] = (GITHUB, HTTP_JSON, JIRA, PROMETHEUS, SQL, WEBHOOK)
+CONNECTORS: tuple[Connector, ...] = (GITHUB, HTTP_JSON, JIRA, PROMETHEUS, SHEET, SQL, WEBHOOK)
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,49}")
 _log = logging.getLogger(__name__)

@@ -36,6 +36,25 @@ def base_url(whose: str, example: str, *, may_be_plain: bool = False) -> Callabl
     return checked
 
 
+def document_url(example: str) -> Callable[[str], str]:
+    """A validator of the whole address of a document, with a query and a fragment where it has them;
+    PydanticCustomError for anything else."""
+
+    def checked(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise PydanticCustomError("document_url", "not a URL") from error
+        if not host or _NO_URL.search(text) or parts.scheme not in ("http", "https"):
+            raise PydanticCustomError("document_url", "an address such as {example}", {"example": example})
+        if parts.username is not None or parts.password is not None:
+            raise PydanticCustomError("document_url", "no user in the address: they go beside it")
+        return text
+
+    return checked
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this computer itself, by its name or address."""
     if host == "localhost":

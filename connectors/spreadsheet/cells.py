@@ -12,6 +12,10 @@ class SheetError(ValueError):
     """The file can not be read as a sheet at all; the message is for the user."""
 
 
+class NoSuchSheetError(SheetError):
+    """The file has no sheet of that name; the message is for the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What stands in a cell. A cell with a number or a day of its own has it exactly, and no text has to be read.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, time
 from typing import Literal
 
 from connectors.spreadsheet.units import MONTHS, folded
@@ -10,6 +10,10 @@ from connectors.spreadsheet.units import MONTHS, folded
 DateOrder = Literal["dmy", "mdy"]
 
 _ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]\d{2}:\d{2}.*)?")
+_CLOCK = re.compile(
+    r"(?P<day>.*\d)(?:[Tt]|,? )\s*(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?"
+    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
 _NUMBERS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
 
 
@@ -58,6 +62,22 @@ def read_day(text: str, order: DateOrder | None) -> date:
     if len(months) == 1 and len(days) == 1 and len(years) == 1 and len(words) <= 4:
         return _day(years[0], months[0], days[0])
     raise DateError("is not a day such as 2026-12-31")
+
+
+def read_moment(text: str, order: DateOrder | None) -> tuple[date, time | None]:
+    """The day that a text names, and the time where it has one: `31.12.2026 14:30`, `12/31/2026 2:30 PM`. Raises
+    DateError."""
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None:
+        return read_day(text, order), None
+    hour = int(found["hour"])
+    if found["half"]:
+        hour = hour % 12 + (12 if found["half"] in "Pp" else 0)
+    try:
+        clock = time(hour, int(found["minute"]), int(found["second"] or 0))
+    except ValueError:
+        raise DateError("has no time of a day") from None
+    return read_day(found["day"], order), clock
 
 
 def _day(year: int, month: int, day: int) -> date:

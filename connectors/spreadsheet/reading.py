@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from connectors.spreadsheet.cells import Cell, Sheet, SheetError
+from connectors.spreadsheet.cells import BLANK, Cell, NoSuchSheetError, Sheet, SheetError
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -21,6 +21,7 @@ MAX_UNPACKED = 64 * 1024 * 1024
 MAX_TEXT = 4_000
 
 _ERRORS = re.compile(r"#(?:REF!|DIV/0!|N/A|NAME\?|NULL!|NUM!|VALUE!|SPILL!|BEZUG!|WERT!|ZAHL!|NV)")
+_DECLARED = re.compile(r"\Asep=(.)\r?\n")
 _SYMBOLS = {"€": "EUR", "$": "USD", "£": "GBP"}
 
 
@@ -55,7 +56,7 @@ def read_sheet(
     if name.lower().endswith((".xlsx", ".xlsm", ".xls", ".ods", ".numbers")) or data.startswith(b"\xd0\xcf\x11\xe0"):
         raise SheetError("this is no .xlsx file: save it as .xlsx or .csv")
     if sheet is not None:
-        raise SheetError("only a workbook has sheets to choose from")
+        raise NoSuchSheetError("only a workbook has sheets to choose from")
     return _csv(data, limits, is_header)
 
 
@@ -65,6 +66,7 @@ def read_sheet(
 def _csv(data: bytes, limits: Limits, is_header: Callable[[str], bool]) -> Sheet:
     text = _decoded(data)
     delimiter = _delimiter(text, is_header)
+    text = _DECLARED.sub("", text)  # which spreadsheets do not show as a row
     rows: list[list[Cell]] = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
@@ -94,7 +96,7 @@ def _decoded(data: bytes) -> str:
 
 def _delimiter(text: str, is_header: Callable[[str], bool]) -> str:
     """The delimiter by which one of the first rows is one of headers, or most of them have as many columns."""
-    declared = re.match(r"sep=(.)\r?\n", text)
+    declared = _DECLARED.match(text)
     if declared:
         return declared[1]
     best, most = ",", 0
@@ -113,6 +115,8 @@ def _delimiter(text: str, is_header: Callable[[str], bool]) -> str:
 
 
 def _text_cell(raw: str, indent: int = 0) -> Cell:
+    if not raw:
+        return BLANK
     text = raw.strip().strip("\ufeff").strip()
     if len(text) > MAX_TEXT:
         return Cell(text[:MAX_TEXT], fault=f"there are more than {MAX_TEXT} characters here")
@@ -141,7 +145,7 @@ def _xlsx(data: bytes, name: str | None, limits: Limits) -> Sheet:
     shown = [sheet for sheet in values.worksheets if sheet.sheet_state == "visible"] or values.worksheets
     titles = [sheet.title for sheet in shown]
     if name is not None and name not in titles:
-        raise SheetError(f"there is no sheet of that name; there are {', '.join(titles)}")
+        raise NoSuchSheetError(f"there is no sheet of that name; there are {', '.join(titles)}")
     if not shown:
         raise SheetError("the workbook has no sheet")
     chosen = shown[0] if name is None else values[name]

@@ -16,6 +16,7 @@ from connectors.github import GITHUB
 from connectors.http_json import HTTP_JSON
 from connectors.jira import JIRA
 from connectors.prometheus import PROMETHEUS
+from connectors.sheet import SHEET
 from connectors.sql import SQL
 from connectors.testing import ConformanceCase, ConnectorConformance, Site
 from connectors.testing.pull import PullConformance
@@ -254,6 +255,32 @@ class TestHttpJsonPost(PullConformance):
             "headers": {"x-api-key": {"env": "CRM_KEY"}},
         },
         query={"post": {"since": "{from:unix}"}, "value": "body.data.won[*]", "aggregate": "sum"},
+    )
+
+
+def files_site() -> Site:
+    """A server of files that knows its reader, and leads to where the file lies."""
+    sheet = "Ticket;Opened;Hours\n" + "".join(f"T-{n};{n}.10.2026;{n},5\n" for n in range(1, 26))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return httpx.Response(401)
+        if request.url.path == "/tickets.csv":
+            return httpx.Response(307, headers={"location": "/store/5f3a"})
+        return httpx.Response(200, text=sheet, headers={"content-type": "text/csv"})
+
+    return answer
+
+
+class TestSheet(ConnectorConformance):
+    case = ConformanceCase(
+        connector=SHEET,
+        config={"url": "https://files.acme.example/tickets.csv", "token": {"env": "FILES_TOKEN"}},
+        secrets={"FILES_TOKEN": TOKEN},
+        site=files_site,
+        query={"row": "T-7", "column": "Hours"},
+        dataset={"id": "Ticket", "created": "Opened"},
+        now=NOW,
     )
 
 

@@ -118,7 +118,7 @@ def test_without_the_other_teams_their_metrics_are_taken_on_trust() -> None:
 
 def test_a_formula_over_what_is_not_supported_is_not_either() -> None:
     changes = [
-        ("connections.jira", {"connector": "sheet", "document": "X"}),
+        ("connections.jira", {"connector": "slack", "document": "X"}),
         ("datasets.issues", DELETE),
         ("metrics.lead", DELETE),
         ("metrics.created", DELETE),

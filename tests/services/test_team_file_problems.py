@@ -110,7 +110,7 @@ ELSEWHERE: dict[str, tuple[list[tuple[str, Any]], Found]] = {
     "hours that end first": ([("calendar.hours", "17:00-09:00")], [("calendar", "calendar", None)]),
     "a weekday": ([("calendar.workweek", ["mon", "tuesday"])], [("calendar.workweek.1", "unknown_value", None)]),
     "a connector to come": (
-        [("connections.new", {"connector": "sheet", "url": "x"})],
+        [("connections.new", {"connector": "slack", "url": "x"})],
         [("connections.new.connector", "not_supported_yet", None)],
     ),
     "rules for a tool that is asked": (
@@ -326,7 +326,7 @@ def test_what_is_no_mapping_is_one_problem(value: Any) -> None:
 
 def test_what_depends_on_the_unsupported_is_listed_too() -> None:
     changes = [
-        ("connections.jira", {"connector": "sheet", "document": "X"}),
+        ("connections.jira", {"connector": "slack", "document": "X"}),
         ("datasets.issues", {"connection": "jira"}),
     ]
     assert {path for path, code, _ in found(edited(*changes)) if code == "not_supported_yet"} == {

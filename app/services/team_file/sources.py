@@ -169,7 +169,11 @@ def _check_query(context: Context, metric: MetricSpec, source: QuerySource, path
     has_edges = metric.window not in ("now", "all")
     if has_edges and not windowed():
         how = getattr(query, "placeholders", "{from} and {to}")
-        message = f"the metric has a window, but this query does not ask for it: put {how} where it belongs"
+        message = (
+            f"{connector.title} tells of now: leave the metric's window out"
+            if how is None
+            else f"the metric has a window, but this query does not ask for it: put {how} where it belongs"
+        )
         context.problems.add(path, "not_windowed", message)
     elif windowed() and not has_edges:
         how = getattr(query, "placeholders", "{from}, {to}")

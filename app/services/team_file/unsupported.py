@@ -5,7 +5,7 @@ from collections.abc import Collection
 from app.domain.records import JsonValue
 from app.services.team_file.problems import Path, Problems
 
-CONNECTORS = frozenset({"sheet", "slack"})
+CONNECTORS = frozenset({"slack"})
 
 _CONNECTION = {"webhook_secret": "a connection's own webhooks are"}
 _DATASET = {
