@@ -16,7 +16,10 @@ from app.api.front import Answer
 from app.api.hook_delivery import PREFIX
 from app.api.hook_headers import Shape, plain_length, shape_of
 from app.api.hooks import Hooks
+from app.api.live import PATH as LIVE_PATH
+from app.api.live_stream import HOLD, Stream
 from app.collector import settle
+from app.taken import HeldStream, Taken
 
 #: Seconds that a client may leave what was sent to it unread.
 PATIENCE = 60.0
@@ -27,6 +30,7 @@ MOST_HEADERS = 64 * 1024
 #: Seconds that the rest of a webhook's body is waited for here; after that it is a request like any other.
 REST_WITHIN = 1.0
 _HOOKS = PREFIX.encode()
+_LIVE = LIVE_PATH.encode()
 
 
 class _Lingering:
@@ -68,27 +72,6 @@ class _Coming:
             self.hooks.release(self.room)
 
 
-class _Taken:
-    """A webhook that waits for its answer, in the place of uvicorn's cycle: what comes behind it waits too."""
-
-    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
-
-    def __init__(self) -> None:
-        self.response_complete = self.disconnected = False
-        self.keep_alive = True
-        self.message_event = _NOBODY
-
-
-class _Nobody:
-    """Whom uvicorn wakes where nobody waits for a message."""
-
-    def set(self) -> None:
-        return
-
-
-_NOBODY = _Nobody()
-
-
 class Protocol(HttpToolsProtocol):
     """A connection that is cut when its client reads nothing for a while (closing it would wait for the client), or
     owes the rest of a request for too long: a byte every second would hold it for ever. Bodies have a deadline of their
@@ -99,6 +82,7 @@ class Protocol(HttpToolsProtocol):
     _owing: asyncio.TimerHandle | None = None
     _is_answered = False
     _coming: _Coming | None = None
+    _held: HeldStream | None = None
     _in_headers = False
     _in_message = False
     _header_bytes = 0
@@ -149,6 +133,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None and not self.cycle.keep_alive:
             self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
+        if url == _LIVE:
+            self.scope["extensions"] = {HOLD: self._hold}  # type: ignore[dict-item]
 
     def owes(self) -> bool:
         """Whether a part of the request is still to come."""
@@ -217,20 +203,42 @@ class Protocol(HttpToolsProtocol):
             return False
         coming.settle()
         self._coming = None
-        taken = _Taken()
+        taken = Taken()
         self.cycle = taken  # type: ignore[assignment]
         body = coming.pieces[0] if len(coming.pieces) == 1 else b"".join(coming.pieces)
         coming.hooks.take(hook, coming.shape, self.headers, body, partial(self._answer, taken))
         return True
 
-    def _answer(self, taken: _Taken, given: Answer) -> None:
-        taken.response_complete = True
-        if self.transport.is_closing():
-            return
+    def _answer(self, taken: Taken, given: Answer) -> None:
         status, headers, body = given
         lines = b"".join([b"%s: %s\r\n" % pair for pair in headers])
         end = b"\r\n" if taken.keep_alive else b"connection: close\r\n\r\n"
-        self.transport.write(b"".join((STATUS_LINE[status], self._own_headers(), lines, end, body)))
+        self._complete(taken, b"".join((STATUS_LINE[status], self._own_headers(), lines, end, body)))
+
+    def _hold(self, stream: Stream) -> bool:
+        """Take over an event stream that has begun, so that its task can end; False where there is more to wait for
+        than news."""
+        cycle = self.cycle
+        if self.pipeline or self._in_message or not cycle.chunked_encoding or self.transport.is_closing():
+            return False
+        cycle.response_complete = True  # as far as its task has to know
+        held = HeldStream(stream, self.transport, self.flow, self._end_stream)
+        held.keep_alive = cycle.keep_alive
+        self._held = self.cycle = held  # type: ignore[assignment]
+        self.headers, self.scope = [], None  # type: ignore[assignment]
+        stream.open(held)
+        return True
+
+    def _end_stream(self, held: HeldStream) -> None:
+        self._held = None
+        self._complete(held, b"0\r\n\r\n")
+
+    def _complete(self, taken: Taken, rest: bytes) -> None:
+        """Send what is left of the answer to a request that has no task."""
+        taken.response_complete = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(rest)
         if not taken.keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -267,12 +275,16 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._relax()
+        if self._held is not None:
+            self._held.stream.tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._coming is not None:
             self._coming.settle()
             self._coming = None
+        if self._held is not None:
+            self._held.stream.leave()
         self._relax()
         self._settle()
 

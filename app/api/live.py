@@ -1,21 +1,24 @@
 """`GET /v1/live`: server-sent events for what changes, for as long as a reader stays.
 
 A bare ASGI application beside the routes, as thousands of streams may be open: each holds its place in the hub's log
-and nothing else. It resumes by `Last-Event-ID`; a reader that can not keep up is let go.
+and nothing else, and our own server takes them over (`app.taken`), so that none needs a task. It resumes by
+`Last-Event-ID`; a reader that can not keep up is let go.
 """
 
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.front import as_app_error, request_id_of, send_problem
+from app.api.live_stream import HOLD, RESET, Audience, Hold, Stream, part, sent_by
 from app.api.problem import plain_error
 from app.errors import Forbidden, StoreUnavailable, Unauthenticated
-from app.services.live import Expired, Listener, LiveHub, Sight, Start
+from app.services.live import Expired, LiveHub, Start
 from app.services.tokens import COOKIE, Principal, authenticate
 from app.store.database import Database
 from app.telemetry import Telemetry
@@ -28,10 +31,7 @@ MOST_STREAMS = 2_000
 MOST_OF_A_TOKEN = 1_200
 #: Seconds between signs of life; every token is looked at again as often, and whenever one changes.
 HEARTBEAT = 15.0
-#: Seconds that one piece may take to be sent before its reader is let go.
-PATIENCE = 30.0
 
-_RESET = b"event: reset\ndata: {}\n"
 _LAST_ID = re.compile(rb"[0-9a-f.]{1,120}")
 
 
@@ -43,55 +43,42 @@ class LiveDoor:
     hub: LiveHub
 
 
-class _Stream:
-    """One open stream. Its principal is another one once what the token may see has changed."""
-
-    __slots__ = ("listener", "principal", "sight")
-
-    def __init__(self, listener: Listener, principal: Principal) -> None:
-        self.listener = listener
-        self.see_as(principal)
-
-    def see_as(self, principal: Principal) -> None:
-        self.principal = principal
-        self.sight: Sight = (principal.team, principal.hidden)
-
-
 class Live:
     """The endpoint. `door` is set by the lifespan, which also keeps `watch` running."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self.door: LiveDoor | None = None
         self._telemetry = telemetry
-        self._streams: dict[str, set[_Stream]] = {}
+        self._audiences: dict[str, Audience] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope)
         try:
-            door, token, principal = await self._let_in(scope)
-            stream = _Stream(await door.hub.join(), principal)
+            stream, beginning = await self._let_in(scope)
         except Exception as error:
             await send_problem(send, as_app_error(error), request_id, with_body=scope["method"] != "HEAD")
             return
-        self._add(token, stream)
+        is_held = False
         try:
-            # What a frame here refers to is kept as long as the stream is: there are a thousand of them.
-            del principal
-            number = await _begin(door.hub, stream, scope, request_id, send)
-            if number is not None:
-                await _serve(door.hub, stream, number, receive, send)
+            await send(_start(request_id))
+            await send(part(b"retry: 2000\n\n" + beginning))
+            hold: Hold | None = scope.get("extensions", {}).get(HOLD)
+            is_held = hold is not None and hold(stream)
+            if not is_held:
+                await sent_by(stream, receive, send)
         except TimeoutError:
             log.info("live.slow_reader", request_id=request_id)
             raise
         finally:
-            door.hub.leave(stream.listener)
-            self._remove(token, stream)
+            if not is_held:
+                stream.leave()
 
     def end(self) -> None:
-        """End every stream: the server is about to go. Readers come back by themselves."""
-        for streams in self._streams.values():
-            for stream in streams:
-                stream.listener.end()
+        """End every stream, and let nobody in: the server is about to go. Readers come back by themselves."""
+        self.door = None
+        for audience in list(self._audiences.values()):
+            for stream in list(audience.streams):
+                stream.end()
 
     async def watch(self) -> None:
         """Signs of life for every stream, and the end of those whose token was revoked; for ever."""
@@ -111,38 +98,48 @@ class Live:
             is_due = loop.time() >= due
             if is_due:
                 due = loop.time() + HEARTBEAT
-            for token, streams in list(self._streams.items()):
-                await _look_at(door.database, token, streams, is_due=is_due)
+            for token, audience in list(self._audiences.items()):
+                await _look_at(door.database, token, audience, is_due=is_due)
 
-    async def _let_in(self, scope: Scope) -> tuple[LiveDoor, str, Principal]:
+    async def _let_in(self, scope: Scope) -> tuple[Stream, bytes]:
+        """The stream of who may read, and what is told first. No change after that is lost."""
         if scope["method"] != "GET":
             raise plain_error(405, "Read the stream by GET.", Allow="GET")
         if scope["query_string"]:
             raise plain_error(400, "It takes no parameters; a token in an address would end up in logs.")
-        door = self.door
-        if door is None:
-            raise StoreUnavailable
+        door = self._open_door()
         token = _token(scope)
         principal = await authenticate(door.database, token)
         if not principal.may("read"):
             raise Forbidden("It needs the scope read.")
-        if door.hub.listeners >= MOST_STREAMS or len(self._streams.get(token, ())) >= MOST_OF_A_TOKEN:
+        stream = self._add(token, principal)
+        try:
+            await door.hub.join(stream)
+            return stream, await _beginning(door.hub, stream, _header(scope, b"last-event-id"))
+        except BaseException:
+            stream.leave()
+            raise
+
+    def _open_door(self) -> LiveDoor:
+        if self.door is None:
+            raise StoreUnavailable
+        return self.door
+
+    def _add(self, token: str, principal: Principal) -> Stream:
+        hub = self._open_door().hub
+        audience = self._audiences.get(token)
+        if hub.listeners >= MOST_STREAMS or (audience is not None and len(audience.streams) >= MOST_OF_A_TOKEN):
             raise StoreUnavailable("Too many streams are open.", retry_after=30)
-        return door, token, principal
-
-    def _add(self, token: str, stream: _Stream) -> None:
-        streams = self._streams.setdefault(token, set())
-        twin = next(iter(streams), None)
-        if twin is not None and twin.principal == stream.principal:
-            stream.principal, stream.sight = twin.principal, twin.sight  # kept once
-        streams.add(stream)
+        if audience is None:
+            audience = self._audiences[token] = Audience(hub, principal, partial(self._lost_one, token))
+        stream = Stream(audience)
+        audience.streams.add(stream)
         self._telemetry.streams.inc()
+        return stream
 
-    def _remove(self, token: str, stream: _Stream) -> None:
-        streams = self._streams[token]
-        streams.discard(stream)
-        if not streams:
-            del self._streams[token]
+    def _lost_one(self, token: str, audience: Audience) -> None:
+        if not audience.streams:
+            del self._audiences[token]
         self._telemetry.streams.dec()
 
 
@@ -160,48 +157,10 @@ def _start(request_id: str) -> Message:
     }
 
 
-async def _begin(hub: LiveHub, stream: _Stream, scope: Scope, request_id: str, send: Send) -> int | None:
-    """Tell a reader what it missed; the number of the event to go on from, None where it was refused. No change after
-    this begins is lost."""
-    start = Start(hub.end, hub.mark)
-    try:
-        begin = await _beginning(hub, stream, _header(scope, b"last-event-id"), start)
-    except Exception as error:
-        await send_problem(send, as_app_error(error), request_id)
-        return None
-    await send(_start(request_id))
-    await send(_piece(b"retry: 2000\n\n" + begin))
-    return start.number
-
-
-async def _serve(hub: LiveHub, stream: _Stream, number: int, receive: Receive, send: Send) -> None:
-    """Tell a reader what comes, until it leaves or has to go."""
-    listener = stream.listener
-    await receive()  # the request's body, of which there is none
-    leaving = asyncio.ensure_future(receive())
-    leaving.add_done_callback(listener.left)
-    try:
-        while not listener.is_over:
-            if number == hub.end and not await listener.wait():
-                break
-            try:
-                piece = hub.piece(number, stream.sight, stream.principal.may_see)
-            except Expired:
-                piece = hub.joined([_RESET])
-            number = hub.end
-            if listener.is_due:
-                listener.is_due = False
-                piece = piece or b": alive\n" + hub.mark
-            if piece:
-                async with asyncio.timeout(PATIENCE):
-                    await send(_piece(piece))
-        await send({"type": "http.response.body", "body": b""})
-    finally:
-        leaving.cancel()
-
-
-async def _beginning(hub: LiveHub, stream: _Stream, last_id: bytes | None, start: Start) -> bytes:
+async def _beginning(hub: LiveHub, stream: Stream, last_id: bytes | None) -> bytes:
     """What a reader that comes back has missed; where it stands, for one that comes for the first time."""
+    start = Start(hub.end, hub.mark)
+    stream.begin_at(start.number)
     if last_id is None:
         return b"event: ready\ndata: {}\n" + start.mark
     try:
@@ -209,33 +168,26 @@ async def _beginning(hub: LiveHub, stream: _Stream, last_id: bytes | None, start
             raise Expired
         missed = await hub.missed(last_id.decode(), start)
     except Expired:
-        return _RESET + start.mark
-    return b"\n".join(event.data for event in missed if stream.principal.may_see(event.team)) + start.mark
+        return RESET + start.mark
+    return b"\n".join(event.data for event in missed if stream.may_see(event.team)) + start.mark
 
 
-async def _look_at(database: Database, token: str, streams: set[_Stream], *, is_due: bool) -> None:
+async def _look_at(database: Database, token: str, audience: Audience, *, is_due: bool) -> None:
     """See whether a token still opens the door, and to what; its streams end where it does not."""
-    principal: Principal | None = None
     try:
         principal = await authenticate(database, token)
         is_valid = principal.may("read")
+        audience.see_as(principal)
     except Unauthenticated:
         is_valid = False
     except Exception as error:
         log.warning("live.token_not_checked", error=type(error).__name__)
         is_valid = True
-    for stream in list(streams):
+    for stream in list(audience.streams):
         if not is_valid:
-            stream.listener.end()
-            continue
-        if principal is not None:
-            stream.see_as(principal)
-        if is_due:
-            stream.listener.beat()
-
-
-def _piece(body: bytes) -> Message:
-    return {"type": "http.response.body", "body": body, "more_body": True}
+            stream.end()
+        elif is_due:
+            stream.beat()
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

@@ -16,7 +16,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import structlog
 
@@ -47,43 +47,14 @@ class Expired(Exception):
     """The log has moved on: what a listener missed can not be told."""
 
 
-class Listener:
-    """One who reads the log: woken by news, by a sign of life to give, or because it has to go."""
+class Listener(Protocol):
+    """One who reads the log."""
 
-    __slots__ = ("_waiter", "is_due", "is_over")
-
-    def __init__(self) -> None:
-        self._waiter: asyncio.Future[None] | None = None
-        self.is_over = False
-        self.is_due = False
-
-    def wake(self) -> None:
-        """End its wait."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def tell(self) -> None:
+        """There is news: it reads on from its place, now or when it can."""
 
     def end(self) -> None:
-        """Tell it to go."""
-        self.is_over = True
-        self.wake()
-
-    def left(self, receiving: "asyncio.Future[Any]") -> None:
-        """Its connection said something: there is only one thing that it can say."""
-        if not receiving.cancelled():
-            receiving.exception()
-        self.end()
-
-    def beat(self) -> None:
-        """Tell it to give a sign of life."""
-        self.is_due = True
-        self.wake()
-
-    async def wait(self) -> bool:
-        """Return at the next call, or at once where something is due already; False where it has to go."""
-        if not (self.is_over or self.is_due):
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return not self.is_over
+        """It has to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +103,18 @@ class LiveHub:
         place, minute = self._follower.place, self._follower.minute
         return f"id: {place.sample}.{place.audit}.{minute}.{self._next}.{self._epoch}\n\n".encode()
 
-    async def join(self) -> Listener:
-        """One listener more, until it leaves. The first one waits for a look, so that nothing from before it came is
-        told as news; StoreUnavailable where the database can not be seen."""
-        listener = Listener()
+    async def join(self, listener: Listener) -> None:
+        """One listener more, until it leaves (which it does whatever this raises). The first one waits for a look, so
+        that nothing from before it came is told as news; StoreUnavailable where the database can not be seen."""
         self._listeners.add(listener)
         if self._is_current.is_set():
-            return listener
+            return
         self._bell.set()
         try:
             async with asyncio.timeout(_FIRST_LOOK):
                 await self._is_current.wait()
         except TimeoutError:
-            self.leave(listener)
             raise StoreUnavailable from None
-        except BaseException:
-            self.leave(listener)
-            raise
-        return listener
 
     def leave(self, listener: Listener) -> None:
         """It listens no more."""
@@ -161,13 +126,12 @@ class LiveHub:
     def piece(self, number: int, sight: Sight, may_see: MaySee) -> bytes:
         """The events from a number on that somebody may see, with the mark; empty where there are none. Expired where
         that is too many."""
-        missed = self._since(number)
-        if not missed:
+        if number == self._next:
             return b""
         key = (number, sight)
         found = self._pieces.get(key)
         if found is None:
-            data = [event.data for event in missed if may_see(event.team)]
+            data = [event.data for event in self._since(number) if may_see(event.team)]
             found = self._pieces[key] = self.joined(data) if data else b""
         return found
 
@@ -231,7 +195,7 @@ class LiveHub:
 
     def end_all(self) -> None:
         """Tell every listener to go."""
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener.end()
 
     async def _follow_bell(self) -> None:
@@ -266,5 +230,5 @@ class LiveHub:
         self._log.extend(events)
         self._next += len(events)
         self._pieces.clear()
-        for listener in self._listeners:
-            listener.wake()
+        for listener in list(self._listeners):
+            listener.tell()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import app.api.live
+import app.api.live_stream
 import app.services.live
 from app.queue import Doorbell
 from app.services.tokens import authenticate, revoke_token
@@ -180,9 +181,8 @@ async def test_a_team_that_becomes_private_is_not_told_any_more(teams: World) ->
         await value(teams, "finance", 1)
         await reader.until("objective", "finance/good")
         await teams.apply(**team_file("finance", private=True))
-        (streams,) = teams.api.live._streams.values()
-        (stream,) = streams
-        while "finance" not in stream.principal.hidden:
+        (audience,) = teams.api.live._audiences.values()
+        while "finance" not in audience.principal.hidden:
             await asyncio.sleep(0)
         await value(teams, "finance", 2)
         assert {told.name for told in await marker(teams, reader)} == {"operations/good"}
@@ -402,7 +402,7 @@ async def test_without_redis_it_looks_once_a_second(database_url: str, clock: Fa
 @pytest.fixture
 async def hasty(database_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(app.api.live, "HEARTBEAT", 0.02)
-    monkeypatch.setattr(app.api.live, "PATIENCE", 0.05)
+    monkeypatch.setattr(app.api.live_stream, "PATIENCE", 0.05)
     async with open_world(database_url, clock) as world:
         yield world
 
@@ -426,7 +426,7 @@ async def test_a_reader_that_does_not_read_is_let_go(hasty: World) -> None:
     slow.is_read.clear()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(task, 120)
-    assert hasty.api.live._streams == {}
+    assert hasty.api.live._audiences == {}
     async with reading(hasty, await hasty.as_("read")) as other:
         await ready(other)
 
