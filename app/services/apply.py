@@ -23,9 +23,10 @@ from app.services.deliveries import apply_within
 from app.services.evaluate import evaluate
 from app.services.export import team_value
 from app.services.input_graph import input_graph
+from app.services.ledger import Reconciled
 from app.services.notify.channels import reference_of
 from app.services.plans import UNUSED, plan_pulls
-from app.services.reconcile import Reconciled, reconcile
+from app.services.reconcile import reconcile
 from app.services.renames import Rename, rename, renamed_to
 from app.services.stored_lint import lint_stored
 from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_team_file, pointer
