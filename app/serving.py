@@ -77,6 +77,7 @@ class Protocol(HttpToolsProtocol):
     owes the rest of a request for too long: a byte every second would hold it for ever. Bodies have a deadline of their
     own where they are read (`app.api.body`)."""
 
+    cycle: Any  # uvicorn's, or a Taken
     _api: Api | None = None
     _stuck: asyncio.TimerHandle | None = None
     _owing: asyncio.TimerHandle | None = None
@@ -132,7 +133,7 @@ class Protocol(HttpToolsProtocol):
         self.headers += headers
         super().on_headers_complete()
         if self.cycle is not None and not self.cycle.keep_alive:
-            self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
+            self.cycle.transport = _Lingering(self)
         if url == _LIVE:
             self.scope["extensions"] = {HOLD: self._hold}  # type: ignore[dict-item]
 
@@ -204,7 +205,7 @@ class Protocol(HttpToolsProtocol):
         coming.settle()
         self._coming = None
         taken = Taken()
-        self.cycle = taken  # type: ignore[assignment]
+        self.cycle = taken
         body = coming.pieces[0] if len(coming.pieces) == 1 else b"".join(coming.pieces)
         coming.hooks.take(hook, coming.shape, self.headers, body, partial(self._answer, taken))
         return True
@@ -222,16 +223,12 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline or self._in_message or not cycle.chunked_encoding or self.transport.is_closing():
             return False
         cycle.response_complete = True  # as far as its task has to know
-        held = HeldStream(stream, self.transport, self.flow, self._end_stream)
+        held = HeldStream(stream, self.transport, self.flow, self._complete)
         held.keep_alive = cycle.keep_alive
-        self._held = self.cycle = held  # type: ignore[assignment]
+        self._held = self.cycle = held
         self.headers, self.scope = [], None  # type: ignore[assignment]
         stream.open(held)
         return True
-
-    def _end_stream(self, held: HeldStream) -> None:
-        self._held = None
-        self._complete(held, b"0\r\n\r\n")
 
     def _complete(self, taken: Taken, rest: bytes) -> None:
         """Send what is left of the answer to a request that has no task."""
@@ -285,6 +282,9 @@ class Protocol(HttpToolsProtocol):
             self._coming = None
         if self._held is not None:
             self._held.stream.leave()
+            if self.cycle is self._held:
+                self.cycle = None
+            self._held = None  # it refers to us: both would be there until a collection
         self._relax()
         self._settle()
 

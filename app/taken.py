@@ -39,18 +39,18 @@ class _Flow(Protocol):
 
 
 class HeldStream(Taken):
-    """An event stream, written to its connection as it is told. `on_end` sends the end."""
+    """An event stream, written to its connection as it is told. `complete` sends the last of it."""
 
-    __slots__ = ("_flow", "_on_end", "_transport", "stream")
+    __slots__ = ("_complete", "_flow", "_transport", "stream")
 
     def __init__(
-        self, stream: Stream, transport: _Transport, flow: _Flow, on_end: Callable[["HeldStream"], None]
+        self, stream: Stream, transport: _Transport, flow: _Flow, complete: Callable[[Taken, bytes], None]
     ) -> None:
         super().__init__()
         self.stream = stream
         self._transport = transport
         self._flow = flow
-        self._on_end = on_end
+        self._complete = complete
 
     @property
     def is_full(self) -> bool:
@@ -60,7 +60,7 @@ class HeldStream(Taken):
         self._transport.write(_chunk(piece))
 
     def end(self) -> None:
-        self._on_end(self)
+        self._complete(self, b"0\r\n\r\n")
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,9 @@
 """Event streams over connections: our own server takes them over from their tasks, any other sends them as it does."""
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -196,6 +198,24 @@ async def test_the_connection_is_closed_where_that_was_asked_for(teams: World) -
         teams.api.live.end()
         await wire.ended()
         assert await wire.streams[0].read() == b""
+
+
+@on_sqlite
+@pytest.mark.parametrize("ends", [True, False])
+async def test_nothing_of_a_stream_waits_for_a_collection(teams: World, ends: bool) -> None:
+    gc.disable()
+    try:
+        async with behind_the_door(teams) as wire:
+            connection = weakref.ref(outlet_of(teams)._complete.__self__)
+            if ends:
+                teams.api.live.end()
+                await wire.ended()
+            wire.streams[1].close()
+            async with asyncio.timeout(120):
+                while connection() is not None:
+                    await asyncio.sleep(0)
+    finally:
+        gc.enable()
 
 
 @on_sqlite
