@@ -1,10 +1,10 @@
-"""Any HTTP address that answers JSON: one number of it, over a window where the address takes one.
+"""Any HTTP address that answers JSON: one number of it, over a window where it takes one, or a list as records.
 
-`connector` names the hooks; `models` is what teams write; `session` speaks HTTP; `placeholders` and `payloads` are
-pure.
+`connector` names the hooks; `models` is what teams write; `session` speaks HTTP; `reading` makes
+records of lists; `placeholders` and `payloads` are pure.
 """
 
 from connectors.http_json.connector import HTTP_JSON
-from connectors.http_json.models import HttpJsonConfig, HttpJsonQuery
+from connectors.http_json.models import HttpJsonConfig, HttpJsonDataset, HttpJsonQuery
 
-__all__ = ["HTTP_JSON", "HttpJsonConfig", "HttpJsonQuery"]
+__all__ = ["HTTP_JSON", "HttpJsonConfig", "HttpJsonDataset", "HttpJsonQuery"]

@@ -9,9 +9,10 @@ import msgspec
 from connectors.answer import digest_of
 from connectors.contract import Checked, Connector, Measurement, Toolbox, Window
 from connectors.errors import QueryError, UnexpectedResponseError
-from connectors.http_json.models import HttpJsonConfig, HttpJsonQuery, value_path
+from connectors.http_json.models import HttpJsonConfig, HttpJsonDataset, HttpJsonQuery, value_path
 from connectors.http_json.payloads import answer_of
-from connectors.http_json.placeholders import filled, filled_json
+from connectors.http_json.placeholders import PageAsked, filled, filled_json
+from connectors.http_json.reading import fetch, read, sweep
 from connectors.http_json.session import HttpJsonSession
 from connectors.windows import is_past
 
@@ -28,7 +29,7 @@ async def check(session: HttpJsonSession) -> Checked:
     """Whether the API's `check` path answers JSON; raises what `connectors.errors` says otherwise."""
     url = f"{session.config.url}{session.config.check}"
     try:
-        body, _ = await session.ask(session.config.check)
+        body, _ = await session.ask(url)
     except QueryError as error:
         if session.config.check:
             raise
@@ -50,11 +51,11 @@ async def measure(session: HttpJsonSession, query: HttpJsonQuery, window: Window
         raise QueryError("The window ended in the past and the query tells of now: use {to} or {last} in it.")
     path = filled(query.path, window)
     post = None if query.post is None else _encoder.encode(filled_json(query.post, window))
-    body, headers = await session.ask(path, post)
+    url = f"{session.config.url}{path}"
+    body, headers = await session.ask(url, post)
     if query.aggregate is not None:
         session.require_whole(headers)
     root, steps = value_path(query.value)
-    url = f"{session.config.url}{path}"
     answer = answer_of(body if root == "body" else dict(headers), steps, query.aggregate, query.value)
     return Measurement(
         value=answer.value,
@@ -72,9 +73,12 @@ def _said(url: str, post: bytes | None, query: HttpJsonQuery) -> str:
     return f"{request} → {f'{query.aggregate} of ' if query.aggregate else ''}{query.value}"
 
 
-def browse(config: HttpJsonConfig, query: HttpJsonQuery) -> str | None:
+def browse(config: HttpJsonConfig, scope: HttpJsonQuery | HttpJsonDataset) -> str | None:
     """The address that answers. None for one over a window, whose measurement says what was asked, and for a post."""
-    return None if query.windowed() or query.post is not None else f"{config.url}{query.path}"
+    if scope.post is not None or (isinstance(scope, HttpJsonQuery) and scope.windowed()):
+        return None
+    first = PageAsked().in_address(scope.path) if isinstance(scope, HttpJsonDataset) else scope.path
+    return f"{config.url}{first}"
 
 
 HTTP_JSON = Connector(
@@ -82,9 +86,13 @@ HTTP_JSON = Connector(
     title="HTTP with JSON",
     config=HttpJsonConfig,
     query=HttpJsonQuery,
+    dataset=HttpJsonDataset,
     min_interval=timedelta(minutes=1),
     open=open_http_json,
     check=check,
     measure=measure,
+    read=read,
+    fetch=fetch,
+    sweep=sweep,
     browse=browse,
 )

@@ -1,4 +1,4 @@
-"""What a team writes for an HTTP address that answers JSON: the connection, and a query that gives one number."""
+"""What a team writes for an HTTP address that answers JSON: the connection, a query, a dataset."""
 
 import re
 from typing import Annotated, Any, ClassVar, Self
@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from connectors.account import Username, check_account
 from connectors.aggregates import Aggregate
 from connectors.headers import HeaderName, HeaderValue
-from connectors.http_json.placeholders import edges_in, unknown_in
+from connectors.http_json.placeholders import edges_in, pages_in, unknown_in
 from connectors.paths import FieldPath, parse_path
 from connectors.secrets import Secret
 from connectors.urls import base_url
@@ -22,15 +22,19 @@ _SOUNDS_SECRET = re.compile(r"auth|cookie|credential|key|passw|secret|token")
 
 
 def _path(text: str) -> str:
+    return _below(text, unknown_in(text), "{from} and {to}, each with :date, :unix or :ms, and {last}")
+
+
+def _list_path(text: str) -> str:
+    return _below(text, unknown_in(text, of_pages=True), "{page} and {next}")
+
+
+def _below(text: str, unknown: str | None, known: str) -> str:
     if text and (not text.startswith(("/", "?")) or re.search(r"[\s\\#\x00-\x1f\x7f]", text)):
-        raise PydanticCustomError("path", "a path such as /stats?since={from} is expected, without spaces or #")
-    unknown = unknown_in(text)
+        raise PydanticCustomError("path", "a path such as /stats?team=7 is expected, without spaces or #")
     if unknown is not None:
-        raise PydanticCustomError(
-            "path",
-            "{unknown} stands for nothing: there are {from} and {to}, each with :date, :unix or :ms, and {last}",
-            {"unknown": unknown},
-        )
+        said = {"unknown": unknown, "known": known}
+        raise PydanticCustomError("path", "{unknown} stands for nothing: there are {known}", said)
     return text
 
 
@@ -65,7 +69,22 @@ def value_path(text: str) -> tuple[str, FieldPath]:
     return root, path
 
 
+def _of_body(text: str) -> str:
+    if text != "body":
+        parse_path(text)
+    return text
+
+
+def _of_item(text: str) -> str:
+    if None in parse_path(text, "item"):
+        raise PydanticCustomError("path", "a path to one value of an item is expected, without [*]")
+    return text
+
+
 _Path = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_path)]
+_ListPath = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_list_path)]
+_BodyPath = Annotated[str, StringConstraints(max_length=500), AfterValidator(_of_body)]
+_ItemPath = Annotated[str, StringConstraints(max_length=500), AfterValidator(_of_item)]
 
 
 class HttpJsonConfig(BaseModel):
@@ -142,3 +161,50 @@ class HttpJsonQuery(BaseModel):
     def windowed(self) -> bool:
         """Whether the query looks at a window at all."""
         return bool(self.edges)
+
+
+class HttpJsonDataset(BaseModel):
+    """The objects of a list as records: `record.amount` is what one has under `amount`.
+
+    Further pages are read by the header `Link`; or by `{page}`, a number that counts up until a page is empty; or by
+    what an answer has at `next`: the next page's address, or what `{next}` stands for in `path` and `post`.
+    """
+
+    model_config = _STRICT
+
+    path: _ListPath = Field(
+        default="", description="What is asked for below the connection's `url`.", examples=["/deals?page={page}"]
+    )
+    post: dict[str, Any] | None = Field(default=None, description="Posted as JSON; without it the address is got.")
+    items: _BodyPath = Field(default="body", description="Where in the answer the list is.", examples=["body.deals"])
+    id: _ItemPath = Field(description="Where in an item its id is, which never changes.", examples=["item.id"])
+    created: _ItemPath | None = Field(
+        default=None, description="Where in an item its day or moment is: its `created`.", examples=["item.opened_at"]
+    )
+    page: _ItemPath | None = Field(
+        default=None, description="Where in an item the address of its page for people is.", examples=["item.html_url"]
+    )
+    next: _BodyPath | None = Field(
+        default=None, description="Where in an answer it says what comes next.", examples=["body.paging.next"]
+    )
+
+    @model_validator(mode="after")
+    def _has_one_way_on(self) -> Self:
+        asked = pages_in(self.path) | pages_in(self.post)
+        if "next" in asked and self.next is None:
+            raise PydanticCustomError("path", "{next} stands for what an answer says: next names where in it")
+        if "page" in asked and self.next is not None:
+            raise PydanticCustomError("path", "pages are either counted or told of: {page}, or next")
+        if self.post is not None and self.next is not None and "next" not in asked:
+            raise PydanticCustomError("path", "what is posted says where the next page begins: {next} in a text of it")
+        return self
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether pages are asked for by their number."""
+        return "page" in pages_in(self.path) | pages_in(self.post)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether what an answer says of the next page is put into the request, and is not an address."""
+        return "next" in pages_in(self.path) | pages_in(self.post)

@@ -223,11 +223,16 @@ class TestPrometheus(ConnectorConformance):
 
 
 def crm_site() -> Site:
-    """An API that knows its key, of which it tells two numbers."""
+    """An API that knows its key, with two numbers and a list of three pages."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.headers.get("x-api-key") != TOKEN:
             return httpx.Response(401, json={"message": "who are you?"})
+        if request.url.path == "/api/deals":
+            page = int(request.url.params.get("page", "1"))
+            deals = [{"id": f"D-{number}", "amount": number} for number in range(page * 10 - 9, page * 10 + 1)]
+            said = {"link": f'</api/deals?page={page + 1}>; rel="next"'} if page < 3 else {}
+            return httpx.Response(200, json={"deals": deals}, headers=said)
         return httpx.Response(200, json={"data": {"open": 17, "won": ["1.5", 2.25]}})
 
     return answer
@@ -240,6 +245,7 @@ class TestHttpJson(ConnectorConformance):
         secrets={"CRM_KEY": TOKEN},
         site=crm_site,
         query={"path": "/stats?from={from}&to={to:date}", "value": "body.data.open"},
+        dataset={"path": "/deals", "items": "body.deals", "id": "item.id"},
         window=Window(NOW - timedelta(days=1), NOW),
         now=NOW,
     )
@@ -249,7 +255,7 @@ class TestHttpJsonPost(PullConformance):
     case = replace(
         TestHttpJson.case,
         config={
-            "url": "https://crm.acme.example",
+            "url": "https://crm.acme.example/api",
             "username": "okr",
             "password": {"env": "CRM_KEY"},
             "headers": {"x-api-key": {"env": "CRM_KEY"}},

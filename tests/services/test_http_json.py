@@ -61,3 +61,52 @@ async def test_an_api_is_asked_and_its_number_explained(asking: Story, tmp_path:
         assert await asking.later(hours=1) == ["failed"] * 3
         assert (await asking.runs())[-1].error == "127.0.0.1 could not do what it was asked (HTTP 404)."
         assert await asking.value("money") == Decimal(0)  # a failed read keeps what is known
+
+
+DEALS = """
+version: 1
+team: support
+connections:
+  crm: {{connector: http_json, url: "{url}", check: /deals.json}}
+datasets:
+  deals: {{connection: crm, path: /deals.json, items: body.deals, id: item.id, created: item.made, page: item.url}}
+metrics:
+  won:
+    unit: EUR
+    records: {{dataset: deals, where: "record.stage.name == 'won'", value: record.amount}}
+    aggregate: sum
+    window: {{to_date: quarter}}
+objectives:
+  sell:
+    title: More deals, sooner
+    cycle: 2026-Q4
+    key_results:
+      money: {{metric: won, baseline: 0, target: 10000}}
+"""
+DEAL = (
+    '{{"id": "D-{n}", "made": "2026-1{m}-01T08:00:00Z", "amount": {n}.10,'
+    ' "stage": {{"name": "{stage}"}}, "url": "{url}"}}'
+)
+
+
+async def test_a_list_is_kept_item_by_item(asking: Story, tmp_path: Path) -> None:
+    def listed(*deals: str) -> None:
+        (tmp_path / "deals.json").write_text(f'{{"deals": [{", ".join(deals)}]}}')
+
+    async with served(tmp_path) as url:
+        first, second, third = (
+            DEAL.format(n=n, m=m, stage=stage, url=f"{url}/{n}")
+            for n, m, stage in ((1, 0, "won"), (2, 1, "won"), (3, 1, "open"))
+        )
+        listed(first, second, third)
+        await asking.apply(DEALS.format(url=url))
+        assert await asking.pull() == ["succeeded"]
+        assert await asking.value("money") == Decimal("3.2")
+        included = (await asking.explain("money")).included
+        assert {(one.label, one.link) for one in included} == {("D-1", f"{url}/1"), ("D-2", f"{url}/2")}
+
+        listed(first, third.replace("open", "won"))  # D-2 is gone, which two sweeps have to see
+        for _ in range(4):
+            assert await asking.later(hours=1) == ["succeeded"]
+        assert await asking.value("money") == Decimal("4.2")
+        assert {run.calls for run in await asking.runs()} == {1}

@@ -11,9 +11,12 @@ import pytest
 import pytest_asyncio
 from openpyxl import Workbook
 
+from app.services.backfill import work_backfills
+from app.services.backfill_requests import get_backfill, request_backfill
+from app.services.read import metric_history
 from app.services.team_file.problems import InvalidTeamFile
 from connectors.http import create_client, parse_policy, toolbox
-from tests.services.story import Story
+from tests.services.story import TEAM, Story
 from tests.services_fixtures.files import served
 
 FILE = """
@@ -149,3 +152,30 @@ async def test_a_window_that_a_sheet_can_not_look_at_is_said_at_its_place(asking
     (problem,) = caught.value.problems
     assert problem.path == ("metrics", "all_hours", "query")
     assert problem.message == "Spreadsheet tells of now: leave the metric's window out"
+
+
+async def test_a_sheet_does_not_know_the_past_but_its_rows_do(asking: Story, tmp_path: Path) -> None:
+    (tmp_path / "tickets.csv").write_text(ROWS)
+    async with served(tmp_path) as url:
+        file = FILE.format(url=url, name="tickets.csv")
+        with pytest.raises(InvalidTeamFile) as caught:
+            await asking.apply(file.replace("first, baseline: 0", "first, baseline: {measure: 2026-Q3}"))
+        (problem,) = caught.value.problems
+        assert problem.path == ("objectives", "desk", "key_results", "one", "baseline", "measure")
+        assert "can not look back" in problem.message
+
+        await asking.apply(file.replace("metric: hours, baseline: 0", "metric: hours, baseline: {measure: 2026-Q3}"))
+        await asking.pull()
+        assert (await asking.key_result("effort")).baseline == Decimal("1.5")
+        asked = await request_backfill(asking.services, TEAM, date(2026, 10, 1), metric=None, actor="dana")
+        while await work_backfills(asking.services):
+            pass
+        async with asking.services.database.reading() as session:
+            job = await get_backfill(session, TEAM, asked.id)
+            assert job is not None
+            told = await metric_history(session, TEAM, "hours", limit=1000)
+            untold = await metric_history(session, TEAM, "all_hours", limit=1000)
+        assert min(sample.observed_at for sample in told or []).date() == date(2026, 10, 1)
+        assert {sample.quality for sample in untold or []} == {"measured"}
+        assert [note.partition(":")[0] for note in job.notes] == ["support/all_hours", "support/first"]
+        assert all("the tool tells of" in note for note in job.notes)

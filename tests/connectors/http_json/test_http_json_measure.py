@@ -238,7 +238,7 @@ def test_what_a_person_may_open() -> None:
     assert browse(config, HttpJsonQuery(path="/stats", value="body.n")) == f"{URL}/stats"
     assert browse(config, HttpJsonQuery(path="/stats?since={from}", value="body.n")) is None
     assert browse(config, HttpJsonQuery(post={}, value="body.n")) is None
-    assert HTTP_JSON.capabilities == ("check", "measure")
+    assert HTTP_JSON.capabilities == ("check", "measure", "read")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.http_json import HttpJsonConfig, HttpJsonQuery
+from connectors.http_json import HttpJsonConfig, HttpJsonDataset, HttpJsonQuery
 
 URL = "https://crm.acme.example/api"
 
@@ -94,3 +94,36 @@ def test_a_query(given: dict[str, Any], edges: set[str]) -> None:
 def test_what_is_no_query(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said.replace("{", r"\{")):
         HttpJsonQuery.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"id": "item.id"},
+        {"path": "/deals?page={page}&per_page=100", "items": "body.deals", "id": "item.number"},
+        {"path": "/deals?after={next}", "items": "body.deals", "id": "item.id", "next": "body.cursor"},
+        {"path": "/deals", "id": "item.id", "next": "body.links.next", "created": "item.at", "page": "item.url"},
+        {"post": {"query": "{ deals { id } }", "after": "{next}"}, "id": "item.id", "next": "body.end"},
+    ],
+)
+def test_a_dataset(given: dict[str, Any]) -> None:
+    assert HttpJsonDataset.model_validate(given).id.startswith("item.")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "id"),
+        ({"id": "id"}, "a path such as"),
+        ({"id": "item"}, "a path such as"),
+        ({"id": "item.ids[*]"}, "a path to one value"),
+        ({"id": "item.id", "items": "deals"}, "a path such as"),
+        ({"id": "item.id", "path": "/deals?since={from}"}, "{from} stands for nothing: there are {page} and {next}"),
+        ({"id": "item.id", "path": "/deals?after={next}"}, "next names where"),
+        ({"id": "item.id", "path": "/deals?page={page}", "next": "body.next"}, "either counted or told of"),
+        ({"id": "item.id", "post": {"a": 1}, "next": "body.next"}, "what is posted says"),
+    ],
+)
+def test_what_is_no_dataset(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said.replace("{", r"\{")):
+        HttpJsonDataset.model_validate(given)
