@@ -1,13 +1,13 @@
 """What is configured, as readers get it: teams, datasets, connections, runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_UP, Decimal
-from typing import Any
 
 from app.domain.language import CalendarSpec
 from app.errors import InvalidInput
 from app.services.definitions import team_timezone
+from app.services.queries import query_text
 from app.services.replays import refusals_of
 from app.services.sources import connection_health
 from app.services.views import (
@@ -160,7 +160,7 @@ async def get_connection(
 def _pace_view(team: str, pace: PlanPace) -> PaceView:
     return PaceView(
         dataset=None if pace.dataset is None else f"{team}/{pace.dataset}",
-        query=_query_text(pace.query),
+        query=query_text(pace.query),
         every_seconds=pace.cadence_seconds,
         requests_last_hour=pace.requests,
         runs_last_hour=pace.runs,
@@ -204,12 +204,6 @@ async def _connection_views(
             )
         )
     return views
-
-
-def _query_text(query: Mapping[str, Any] | None) -> str | None:
-    """The words of a query, as its team wrote them."""
-    options = {} if query is None else query.get("options", {})
-    return ", ".join(value for value in options.values() if isinstance(value, str)) or None
 
 
 def _budget(connection: Connection) -> int | None:

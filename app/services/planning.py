@@ -15,6 +15,7 @@ from app.services.definitions import Definition, definition_of, team_cycle
 from app.services.input_graph import asked_by
 from app.services.intervals import open_starts
 from app.services.plans import UNUSED
+from app.services.queries import query_text
 from app.services.read import judge_rows
 from app.services.views import KeyResultEffect, KeyResultView
 from app.services.views.plans import (
@@ -244,7 +245,7 @@ def questions(before: Mapping[str, Pull], after: Mapping[str, Pull]) -> list[Too
             ToolQuestion(
                 connection=plan.connection,
                 dataset=plan.dataset,
-                query=None if plan.dataset is not None else _query_text(plan),
+                query=None if plan.dataset is not None else query_text(plan.query),
                 reason=reason,
                 fields=fields,
                 requests=plan.full_requests if plan.dataset is not None else 1,
@@ -255,11 +256,6 @@ def questions(before: Mapping[str, Pull], after: Mapping[str, Pull]) -> list[Too
 
 def _fields(plan: Pull) -> set[str]:
     return set((plan.query or {}).get("fields", ()))
-
-
-def _query_text(plan: Pull) -> str | None:
-    options = (plan.query or {}).get("options", {})
-    return next((value for value in options.values() if isinstance(value, str)), None)
 
 
 # --- baselines -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Push-down queries: their identity, their window at a moment, and their plan."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,12 @@ def query_identity(connection_id: int, query: QuerySource, window: Any, zone: st
     """A digest under which equal queries share one plan, and what the plan has to keep of the query."""
     kept = {"options": query.options, "window": window, "timezone": zone}
     return digest([connection_id, kept]), kept
+
+
+def query_text(kept: Mapping[str, Any] | None) -> str | None:
+    """The words of a query that a plan keeps, as its team wrote them; None where it has none."""
+    options = {} if kept is None else kept.get("options", {})
+    return ", ".join(value for value in options.values() if isinstance(value, str)) or None
 
 
 def bind_query(connector: Connector, plan: Plan) -> BaseModel:

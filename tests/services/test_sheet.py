@@ -90,6 +90,8 @@ async def asking(story: Story) -> AsyncIterator[Story]:
 async def test_a_sheet_of_tickets_is_kept_row_by_row(asking: Story, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(as_workbook() if name.endswith("xlsx") else ROWS.encode("cp1252"))
     async with served(tmp_path) as url:
+        planned = await asking.plan(FILE.format(url=url, name=name))
+        assert {one.query for one in planned.asks} == {None, "T-1, Hours", "Hours, sum"}
         await asking.apply(FILE.format(url=url, name=name))
         assert await asking.pull() == ["succeeded"] * 3
         assert await asking.value("backlog") == Decimal(1)
