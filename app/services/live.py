@@ -3,6 +3,7 @@
 A listener holds nothing but its place in the log; what it missed while it was slow comes as one piece, which those who
 may see the same share, and one that is far behind is told to read everything again (`reset`). The hub follows the
 database (`app.services.live_follower`): a bell says when to look, a second without one is the longest that it waits.
+While nobody listens it hears no bell, and passes over what changed once a second.
 
 A mark ends each piece: the sample and the audit entry up to which all were told, the minute of judging, and the place
 in this process's log. With it a reader goes on where it was: from the log, or in another process from the database.
@@ -202,7 +203,8 @@ class LiveHub:
         while True:
             try:
                 async for _ in self._services.queue.changes():
-                    self._bell.set()
+                    if self._listeners:
+                        self._bell.set()
             except Exception:
                 log.exception("live.bell_failed")
             await asyncio.sleep(LONGEST_WAIT)

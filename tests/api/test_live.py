@@ -1,8 +1,9 @@
 """`/v1/live`: who is told what, from where on, and who is let go."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +13,11 @@ import app.api.live
 import app.api.live_stream
 import app.services.live
 from app.queue import Doorbell
+from app.services.live import LiveHub
+from app.services.live_follower import Follower
 from app.services.tokens import authenticate, revoke_token
 from app.store import audit, organisation
-from tests.api.conftest import ADMIN, World, on_sqlite, open_world
+from tests.api.conftest import ADMIN, Bell, World, on_sqlite, open_world
 from tests.api.judged_case import MANUAL, NOBODY, key_result, objective
 from tests.api.live_reader import Reader, Told, reading
 from tests.conftest import FakeClock
@@ -394,6 +397,50 @@ async def test_without_redis_it_looks_once_a_second(database_url: str, clock: Fa
             await value(world, "operations", 1)
             while (await reader.until("key_result", "operations/mood_up"))[-1].data["value"] != "1":
                 pass
+
+
+class Bells(Bell):
+    """A doorbell that is rung by hand; a ring ends when it was heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rung: asyncio.Queue[None] = asyncio.Queue()
+
+    async def ring(self) -> None:
+        self.rung.put_nowait(None)
+        await self.rung.join()
+
+    async def changes(self) -> AsyncIterator[None]:
+        while True:
+            await self.rung.get()
+            yield
+            self.rung.task_done()
+
+
+@on_sqlite
+async def test_nobody_looks_when_the_bell_rings_while_nobody_listens(
+    teams: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    has_looked = asyncio.Event()
+
+    class NotingFollower(Follower):
+        async def skip(self, is_wanted: Callable[[], bool]) -> bool:
+            nonlocal looks
+            looks += 1
+            has_skipped = await super().skip(is_wanted)
+            has_looked.set()
+            return has_skipped
+
+    monkeypatch.setattr(app.services.live, "LONGEST_WAIT", 3_600)
+    monkeypatch.setattr(app.services.live, "Follower", NotingFollower)
+    bells = Bells()
+    hub = LiveHub(replace(teams.services, queue=bells), teams.api.routes.state.shelf)
+    running = asyncio.create_task(hub.run())
+    await has_looked.wait()
+    await bells.ring()
+    assert looks == 1  # the one that it begins with
+    running.cancel()
 
 
 # --- staying and going -----------------------------------------------------------------------------------------------
