@@ -2,10 +2,8 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,23 +15,13 @@ async def append_check_in(session: AsyncSession, row: CheckIn) -> None:
     await session.flush()
 
 
-async def latest(
-    session: AsyncSession, key_result_ids: Collection[int], *, as_of: datetime | None = None
-) -> dict[int, CheckIn]:
-    """The last check-in of key results, by their id; with `as_of`, the last one by then."""
-    given: dict[str, Any] = {"ids": list(key_result_ids)}
-    if as_of is not None:
-        given["as_of"] = as_of
-    rows = await session.scalars(_latest(by_then=as_of is not None), given)
-    return {row.key_result_id: row for row in rows}
-
-
-@cache
-def _latest(*, by_then: bool) -> Select[CheckIn]:
-    newest = select(func.max(col(CheckIn.id))).where(col(CheckIn.key_result_id).in_(bindparam("ids", expanding=True)))
-    if by_then:
-        newest = newest.where(col(CheckIn.at) <= bindparam("as_of"))
-    return select(CheckIn).where(col(CheckIn.id).in_(newest.group_by(col(CheckIn.key_result_id))))
+async def latest_by(session: AsyncSession, key_result_ids: Collection[int], as_of: datetime) -> dict[int, CheckIn]:
+    """The last check-in of key results by a moment, by their id. The last one of all is in their rows."""
+    newest = select(func.max(col(CheckIn.id))).where(
+        col(CheckIn.key_result_id).in_(key_result_ids), col(CheckIn.at) <= as_of
+    )
+    query = select(CheckIn).where(col(CheckIn.id).in_(newest.group_by(col(CheckIn.key_result_id))))
+    return {row.key_result_id: row for row in await session.scalars(query)}
 
 
 async def list_check_ins(

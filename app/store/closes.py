@@ -63,6 +63,8 @@ _SEALED = (
 
 async def sealed_key_results(session: AsyncSession, key_result_ids: Collection[int]) -> dict[int, Sealed]:
     """The key results among these that are sealed by a standing close, by id."""
+    if not key_result_ids:
+        return {}
     rows = await session.execute(_SEALED, {"ids": list(key_result_ids)})
     found = {row[0].key_result_id: Sealed(row[0], row[1]) for row in rows}
     await _add_restatements(session, found.values())

@@ -6,15 +6,18 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Text, func, literal, or_, select, tuple_, type_coerce, update
+from sqlalchemy import Select, Text, bindparam, exists, func, literal, or_, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.store.deliveries import upsert
 from app.store.tables import (
+    CheckIn,
     Connection,
+    CycleClose,
     Dataset,
+    FrozenBaseline,
     GuardrailMetric,
     KeyResult,
     Metric,
@@ -23,6 +26,7 @@ from app.store.tables import (
     Objective,
     Plan,
     Sample,
+    SealedKeyResult,
     Team,
 )
 from app.store.tables import CurrentSample as Current
@@ -450,7 +454,10 @@ class SourceRow:
 
 @dataclass(slots=True)
 class KeyResultRow:
-    """A key result of `team` with its metric, which may be of another one (`metric_team`)."""
+    """A key result of `team` with its metric, which may be of another one (`metric_team`), and its last check-in.
+
+    `is_sealed` by a close that stands, and `has_baselines` that are frozen: where not, nothing of it has to be asked.
+    """
 
     key_result: KeyResult
     objective: Objective
@@ -459,6 +466,9 @@ class KeyResultRow:
     metric_team: Team
     revision: MetricRevision | None
     sample: Sample | None
+    check_in: CheckIn | None
+    is_sealed: bool
+    has_baselines: bool
     sources: list[SourceRow] = field(default_factory=list)
 
 
@@ -473,16 +483,33 @@ class KeyResultFilter:
     objective: str | None = None
     metric: str | None = None
     metric_team: str | None = None
-    owner: str | None = None
     ids: Collection[int] | None = None
     objective_ids: Collection[int] | None = None
     after: tuple[str, str, str] | None = None
     current_only: bool = True
     hidden: Collection[str] = ()
 
+    def given(self) -> dict[str, Any]:
+        """What it filters by, but for `after` and `current_only`: values by name."""
+        found = {name: getattr(self, name) for name in _CONDITIONS}
+        found["hidden"] = self.hidden or None
+        return {name: value for name, value in found.items() if value is not None}
+
 
 #: The team of a key result's metric, beside the key result's own.
 _MetricTeam = aliased(Team)
+#: By what of a filter is given: what it asks for, with a parameter of its name.
+_CONDITIONS = {
+    "team": col(Team.name) == bindparam("team"),
+    "name": col(KeyResult.name) == bindparam("name"),
+    "cycle": col(KeyResult.cycle) == bindparam("cycle"),
+    "objective": col(Objective.name) == bindparam("objective"),
+    "metric": col(Metric.name) == bindparam("metric"),
+    "metric_team": col(_MetricTeam.name) == bindparam("metric_team"),
+    "ids": col(KeyResult.id).in_(bindparam("ids", expanding=True)),
+    "objective_ids": col(KeyResult.objective_id).in_(bindparam("objective_ids", expanding=True)),
+    "hidden": col(Team.name).not_in(bindparam("hidden", expanding=True)),
+}
 
 
 @cache
@@ -493,6 +520,14 @@ def _all_key_result_rows() -> Select[Any, *tuple[Any, ...]]:
         (col(Plan.query_digest) == col(MetricPart.query_digest))
         & (col(Plan.cycle) == func.coalesce(col(Current.cycle), col(Plan.cycle))),
     )
+    is_own = col(CheckIn.key_result_id) == col(KeyResult.id)
+    newest_check_in = select(func.max(col(CheckIn.id))).where(is_own).correlate(KeyResult).scalar_subquery()
+    is_sealed = exists().where(
+        col(SealedKeyResult.key_result_id) == col(KeyResult.id),
+        col(CycleClose.id) == col(SealedKeyResult.close_id),
+        col(CycleClose.reopened_at).is_(None),
+    )
+    has_baselines = exists().where(col(FrozenBaseline.key_result_id) == col(KeyResult.id))
     return (
         select(
             KeyResult,
@@ -502,6 +537,9 @@ def _all_key_result_rows() -> Select[Any, *tuple[Any, ...]]:
             _MetricTeam,
             MetricRevision,
             Sample,
+            CheckIn,
+            is_sealed,
+            has_baselines,
             MetricPart,
             Plan,
             Dataset,
@@ -521,6 +559,7 @@ def _all_key_result_rows() -> Select[Any, *tuple[Any, ...]]:
             & or_(col(Current.cycle) == "", col(Current.cycle) == col(KeyResult.cycle)),
         )
         .outerjoin(Sample, col(Sample.id) == col(Current.sample_id))
+        .outerjoin(CheckIn, col(CheckIn.id) == newest_check_in)
         .outerjoin(MetricPart, col(MetricPart.revision_id) == col(MetricRevision.id))
         .outerjoin(Plan, plan_of_part)
         .outerjoin(Dataset, col(Dataset.id) == col(MetricPart.dataset_id))
@@ -539,27 +578,21 @@ def _all_key_result_rows() -> Select[Any, *tuple[Any, ...]]:
     )
 
 
+@cache
+def _some_key_result_rows(given: frozenset[str], *, current_only: bool) -> Select[Any, *tuple[Any, ...]]:
+    """Those that agree with what is given of a filter, as parameters of its names."""
+    query = _all_key_result_rows()
+    if current_only:
+        query = query.where(col(KeyResult.is_current).is_(True))
+    for name in given:
+        query = query.where(_CONDITIONS[name])
+    return query
+
+
 async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> list[KeyResultRow]:
     """Key results with all that a judgement needs but guardrails, ordered by (team, name, cycle): one query."""
-    query = _all_key_result_rows()
-    if wanted.current_only:
-        query = query.where(col(KeyResult.is_current).is_(True))
-    for column, value in (
-        (col(Team.name), wanted.team),
-        (col(KeyResult.name), wanted.name),
-        (col(KeyResult.cycle), wanted.cycle),
-        (col(Objective.name), wanted.objective),
-        (col(Metric.name), wanted.metric),
-        (col(_MetricTeam.name), wanted.metric_team),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.hidden:
-        query = query.where(col(Team.name).not_in(wanted.hidden))
-    if wanted.ids is not None:
-        query = query.where(col(KeyResult.id).in_(wanted.ids))
-    if wanted.objective_ids is not None:
-        query = query.where(col(KeyResult.objective_id).in_(wanted.objective_ids))
+    given = wanted.given()
+    query = _some_key_result_rows(frozenset(given), current_only=wanted.current_only)
     if wanted.after is not None:
         team, name, cycle = wanted.after
         query = query.where(
@@ -570,22 +603,10 @@ async def key_result_rows(session: AsyncSession, wanted: KeyResultFilter) -> lis
             )
         )
     rows: dict[int, KeyResultRow] = {}
-    for (
-        key_result,
-        objective,
-        team_,
-        metric,
-        owner,
-        revision,
-        sample,
-        part,
-        plan,
-        dataset,
-        connection,
-    ) in await session.execute(query):
+    for key_result, *its_own, part, plan, dataset, connection in await session.execute(query, given):
         row = rows.get(key_result.id)
         if row is None:
-            row = rows[key_result.id] = KeyResultRow(key_result, objective, team_, metric, owner, revision, sample)
+            row = rows[key_result.id] = KeyResultRow(key_result, *its_own)
         if part is not None and all(source.part != part.part for source in row.sources):
             row.sources.append(SourceRow(part.part, connection, dataset, plan))
     return list(rows.values())

@@ -240,6 +240,8 @@ async def frozen_baselines(
     session: AsyncSession, key_result_ids: Collection[int]
 ) -> dict[tuple[int, str], FrozenBaseline]:
     """Frozen baselines by (key result, guardrail metric; "" for the key result's own)."""
+    if not key_result_ids:
+        return {}
     rows = await session.scalars(_FROZEN, {"ids": list(key_result_ids)})
     return {(row.key_result_id, row.guardrail): row for row in rows}
 

@@ -34,7 +34,8 @@ _NEWEST_ID = text("SELECT COALESCE(MAX(id), 0) FROM touch")
 _SNAPSHOT = text("SELECT pg_current_snapshot()::text")
 _AFTER_ID = text("SELECT id, kind, ref FROM touch WHERE id > :place ORDER BY id LIMIT :most")
 _NOT_SEEN = text(
-    "SELECT id, kind, ref FROM touch, (SELECT CAST(CAST(:place AS text) AS pg_snapshot) AS seen) AS place"
+    "SELECT pg_current_snapshot()::text, kind, ref"
+    " FROM touch, (SELECT CAST(CAST(:place AS text) AS pg_snapshot) AS seen) AS place"
     " WHERE writer >= CAST(CAST(pg_snapshot_xmin(seen) AS text) AS bigint)"
     " AND NOT pg_visible_in_snapshot(CAST(CAST(writer AS text) AS xid8), seen) LIMIT :most"
 )
@@ -60,15 +61,14 @@ async def touched_since(session: AsyncSession, place: str) -> Touched:
     the one word ALL."""
     if session.get_bind().dialect.name == "sqlite":
         rows = (await session.execute(_AFTER_ID, {"place": int(place), "most": MOST})).all()
-        following = await place_now(session) if len(rows) == MOST else str(rows[-1][0]) if rows else place
     else:
         rows = (await session.execute(_NOT_SEEN, {"place": place, "most": MOST})).all()
-        following = await place_now(session)
+    following = str(rows[-1][0]) if rows else place
     references: dict[str, set[str]] = {}
     for _, kind, reference in rows:
         references.setdefault(kind, set()).add(reference)
     if len(rows) == MOST:
-        references = {ALL: {"0"}, ACCESS: {"0"}}
+        return Touched(await place_now(session), {ALL: {"0"}, ACCESS: {"0"}})
     return Touched(following, references)
 
 

@@ -42,7 +42,7 @@ async def judge_rows(
     `is_closing` nothing is yet, and all is judged as at its cycle's end."""
     sealed = {} if is_closing else await _sealed(session, rows, as_of=as_of, known_at=known_at)
     every, rows = rows, [row for row in rows if row.key_result.id not in sealed]
-    baselines = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
+    baselines = await samples.frozen_baselines(session, [row.key_result.id for row in rows if row.has_baselines])
     terms: dict[int, Terms] = {}
     if as_of is not None or known_at is not None:
         terms = await _terms_then(session, rows, min(as_of or now, known_at or now))
@@ -123,7 +123,7 @@ async def _sealed(
     session: Session, rows: Sequence[KeyResultRow], *, as_of: datetime | None, known_at: datetime | None
 ) -> dict[int, Judged]:
     """The rows whose cycle is closed, where the moment asked for is not within it."""
-    by_id = {row.key_result.id: row for row in rows}
+    by_id = {row.key_result.id: row for row in rows if row.is_sealed}
     found = await closes.sealed_key_results(session, by_id)
     return {
         identity: sealed_judged(by_id[identity], sealed)

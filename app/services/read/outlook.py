@@ -63,9 +63,7 @@ async def with_outlook(
     live = [item for item in judged if item.view.sealed is None]
     forecasts = await forecasts_of(session, live, now=moment, known_at=known_at)
     broken = await breaches_of(session, live, now=moment, known_at=known_at)
-    said = await check_ins.latest(
-        session, [item.row.key_result.id for item in live], as_of=moment if as_of or known_at else None
-    )
+    said = await _said(session, live, moment if as_of or known_at else None)
     found = {}
     for item in live:
         identity = item.row.key_result.id
@@ -82,10 +80,16 @@ async def with_outlook(
             "forecast": _forecast_view(ahead),
             "forecast_reason": ahead.reason if isinstance(ahead, NotEnough) else None,
             "guardrails": guardrails,
-            "check_in": check_in_view(said[identity]) if identity in said else None,
+            "check_in": None if (last := said.get(identity)) is None else check_in_view(last),
         }
         found[identity] = replace(item, view=item.view.model_copy(update=changes))
     return [found.get(item.row.key_result.id, item) for item in judged]
+
+
+async def _said(session: Session, judged: Sequence[Judged], as_of: datetime | None) -> Mapping[int, CheckIn | None]:
+    """The last check-in of each key result, by its id."""
+    by_id = {item.row.key_result.id: item.row.check_in for item in judged}
+    return by_id if as_of is None else await check_ins.latest_by(session, by_id, as_of)
 
 
 def check_in_view(row: CheckIn) -> CheckInView:

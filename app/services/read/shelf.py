@@ -168,17 +168,21 @@ class Shelf:
         where it `is_exact`)."""
         self._asked_at = time.monotonic()
         version = (None if is_exact else self._version.latest()) or await self._version.read()
-        minute = _minute_of(self._services.clock())
-        if version is not None and self._at == (version, minute):
+        now = self._services.clock()
+        if self._is_at(version, now):
             return
+        has_to_wait = self._refreshing.locked()
         async with self._refreshing:
-            if version is not None and self._at == (version, minute):
+            if self._is_at(version, now):
                 return
-            # While it waited for another one's refresh, more may have been committed: read before anything else is.
-            version, now = await self._version.read(), self._services.clock()
+            if has_to_wait:  # more may have been committed meanwhile: read before anything else is
+                version, now = await self._version.read(), self._services.clock()
             async with self._services.database.reading() as session:
                 await self._refresh(session, now)
             self._at = None if version is None else (version, _minute_of(now))
+
+    def _is_at(self, version: Version | None, now: datetime) -> bool:
+        return version is not None and self._at == (version, _minute_of(now))
 
     async def prepare(self, start: datetime) -> None:
         """Judge everything for the minute that starts then, as far as it is known now: the first `refresh` in it has
