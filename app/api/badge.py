@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from html import escape
 
+from app.domain.shown import whole_percent
 from app.services.views import KeyResultView
 
 _COLOURS = {"good": "#1a7f4b", "warning": "#8a5a00", "bad": "#b3261e", "neutral": "#4a5565", "silent": "#5b6472"}
@@ -67,7 +68,7 @@ def card_html(view: KeyResultView) -> str:
 def _standing(view: KeyResultView) -> str:
     word = view.headline.word.replace("_", " ")
     is_told = view.progress is not None and view.headline.tone in ("good", "warning", "bad") and word != "error"
-    return f"{word} {view.progress:.0%}" if is_told else word
+    return f"{word} {whole_percent(view.progress)}%" if is_told else word
 
 
 def _cut(title: str) -> str:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.domain.shown import whole_percent
+
 INPUT_IS_WRONG = 1
 CALL_IS_WRONG = 2
 OUT_OF_REACH = 3
@@ -78,7 +80,7 @@ def percent(ratio: object) -> str:
     """A fraction as people read it: 0.634 is `63 %`; a dash where it is not a number."""
     if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
         return "–"
-    return f"{ratio * 100:.0f} %"
+    return f"{whole_percent(ratio)} %"
 
 
 def age(seconds: object) -> str:

@@ -26,7 +26,7 @@ from app.cli.output import (
     show_table,
     table,
 )
-from app.cli.shown import part, rounded, with_unit
+from app.cli.shown import part, rounded, value_of
 
 _COLUMNS = ("KEY RESULT", "VALUE", "BASELINE → TARGET", "PROGRESS", "EXPECTED", "STATUS", "FRESHNESS", "SOURCE", "NOTE")
 _NUMBERS = ("VALUE", "BASELINE → TARGET", "PROGRESS", "EXPECTED")
@@ -100,7 +100,7 @@ def _status_row(item: Mapping[str, Any]) -> Sequence[Text]:
     health = " ".join(str(source[key]) for key in ("connection", "health") if source.get(key))
     return (
         cell(item.get("id"), "bold"),
-        cell(with_unit(item)),
+        cell(value_of(item)),
         cell(f"{rounded(clean(item.get('baseline')))} → {_target(item)}"),
         cell(percent(item.get("progress"))),
         cell(percent(item.get("expected_progress"))),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.cli.output import clean
+from app.domain.shown import digits_beside, goal_of
 
 _PLACES = 2
 _LONG_NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d{3,}(?![\w.])")
@@ -24,13 +25,13 @@ def items(value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def rounded(value: str) -> str:
-    """A number to two places, or where it is smaller than that to two digits; `--json` has all of them."""
+def rounded(value: str, most: int = _PLACES) -> str:
+    """A number to two places (or `most`), or where it is smaller than that to two digits; `--json` has all of them."""
     whole, _, places = value.partition(".")
-    if len(places) <= _PLACES or not (whole.lstrip("-") + places).isdigit():
+    if len(places) <= most or not (whole.lstrip("-") + places).isdigit():
         return value
     number = Decimal(value)
-    kept = _PLACES if not number or number.adjusted() >= -1 else _PLACES - 1 - number.adjusted()
+    kept = most if not number or number.adjusted() >= -1 else max(most, _PLACES - 1 - number.adjusted())
     text = format(round(number, kept), "f")
     return text.rstrip("0").rstrip(".") if not Decimal(text) or kept > _PLACES else text
 
@@ -48,10 +49,25 @@ def signed(value: object) -> str:
     return text if text.startswith("-") or text == "0" else f"+{text}"
 
 
-def with_unit(item: Mapping[str, Any]) -> str:
+def with_unit(item: Mapping[str, Any], places: int = _PLACES) -> str:
     """The value of an answer with its metric's unit."""
     value, unit = item.get("value"), part(item, "metric").get("unit")
-    return clean(value) if value is None or not unit else f"{rounded(clean(value))} {clean(unit)}"
+    return clean(value) if value is None or not unit else f"{rounded(clean(value), places)} {clean(unit)}"
+
+
+def value_of(item: Mapping[str, Any]) -> str:
+    """The value of a key result with its unit, in as many places as it takes to see whether it meets its goal."""
+    value, target, baseline = (_decimal(item.get(key)) for key in ("value", "target", "baseline"))
+    must = goal_of(target, baseline, part(item, "target_rule").get("maintain"))
+    if value is None or must is None:
+        return with_unit(item)
+    whole = value.adjusted() + 1
+    places = digits_beside(value, must, baseline, at_least=max(whole + _PLACES, 1)) - whole
+    return with_unit(item, places)
+
+
+def _decimal(text: object) -> Decimal | None:
+    return None if text is None else Decimal(str(text))
 
 
 def minute(moment: object) -> str:

@@ -21,7 +21,7 @@ from statistics import median
 
 from app.domain.language import Change, Maintain
 from app.domain.outcome import Forecast, Outlook, answer
-from app.domain.progress import Bound, parse_bound, resolve_target
+from app.domain.progress import Bound, parse_bound, reaching, resolve_target
 from app.domain.series import History, NotEnough, Series, Shape, evenly_spaced, shape_of
 
 __all__ = ["Forecast", "History", "NotEnough", "Shape", "forecast", "goal", "shape_of"]
@@ -59,7 +59,7 @@ def goal(rule: Decimal | Change | Maintain, baseline: Decimal | None) -> Bound |
     target = resolve_target(rule, baseline)
     if target is None or baseline is None or target == baseline:
         return None
-    return Bound(">=" if target > baseline else "<=", target, is_relative=False)
+    return reaching(target, baseline)
 
 
 def forecast(

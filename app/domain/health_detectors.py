@@ -11,8 +11,9 @@ from fractions import Fraction
 
 from app.domain.forecast import Forecast
 from app.domain.health_facts import Clock, KeyResultFacts, Observation
-from app.domain.progress import Bound
+from app.domain.progress import reaching
 from app.domain.series import History
+from app.domain.shown import whole_percent
 
 FIRST_THIRD = Fraction(1, 3)
 NEXT_TO = Fraction(5, 100)
@@ -45,7 +46,7 @@ def sandbagging(facts: KeyResultFacts, clock: Clock) -> Iterator[Observation]:
     target, baseline = facts.judgement.target, facts.baseline
     if target is None or baseline is None or target == baseline:
         return
-    must = Bound(">=" if target > baseline else "<=", target, is_relative=False)
+    must = reaching(target, baseline)
     met = [cycle for cycle in facts.earlier if cycle.value is not None and must.holds(cycle.value)]
     if met:
         cycles = ", ".join(f"{cycle.name} ({number(cycle.value)})" for cycle in met)
@@ -220,6 +221,8 @@ def number(value: Decimal | None) -> str:
 
 def percent(part: Fraction, places: int = 0) -> str:
     """A part as percent for a sentence, rounded half-even."""
+    if not places:
+        return f"{whole_percent(part)} %"
     return f"{number(Decimal(round(part * 100 * 10**places)).scaleb(-places))} %"
 
 
@@ -235,7 +238,7 @@ def span(length: timedelta) -> str:
 def first_met(history: History, target: Decimal, baseline: Decimal, start: datetime) -> datetime | None:
     """When a value first reached a target in a cycle; None while it has not. The value held at the start counts as
     reached then."""
-    must = Bound(">=" if target > baseline else "<=", target, is_relative=False)
+    must = reaching(target, baseline)
     held: Decimal | None = None
     for at, value in history:
         if at <= start:

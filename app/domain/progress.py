@@ -96,6 +96,11 @@ def resolve_target(rule: Decimal | Change | Maintain, baseline: Decimal | None) 
     return rounded(start + (amount / 100 * abs(start) if match[2] else amount))
 
 
+def reaching(target: Decimal, baseline: Decimal) -> Bound:
+    """What holds once a target is reached from a baseline."""
+    return Bound(">=" if target > baseline else "<=", target, is_relative=False)
+
+
 @lru_cache(maxsize=1024)
 def parse_bound(bound: str) -> Bound:
     """`>= 99.9`, `>= 97% of baseline`, `between 5 and 10`, `between 90% and 110% of baseline`; ValueError for anything

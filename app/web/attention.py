@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.services.views import KeyResultView
-from app.web.format import amount, bound, percent, quantity, sentence, span, words
+from app.web.format import amount, bound, guarded, percent, quantity, sentence, span, value_of, words
 
 #: In danger before silent before late.
 _ORDER = ("error", "missed", "void", "at_risk", "stale", "no_data", "behind")
@@ -69,9 +69,9 @@ def reason(view: KeyResultView) -> str:
     if word == "void" and breached:
         guard = breached[0]
         name = sentence(guard.metric.partition("/")[2])
-        return f"{name} is {amount(guard.value)} and must be {bound(guard.must)}: what was reached does not count."
+        return f"{name} is {guarded(guard)} and must be {bound(guard.must)}: what was reached does not count."
     if view.compliance is not None and view.compliance.holds is False:
-        return f"{quantity(view.value, unit)}, and must be {bound(view.compliance.bound, unit)}."
+        return f"{value_of(view)}, and must be {bound(view.compliance.bound, unit)}."
     if view.progress is None:
         return _ended(sentence(view.reason or words(word)))
     told = f"{percent(view.progress)} of the way"

@@ -7,10 +7,17 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from unicodedata import east_asian_width
 from urllib.parse import urlsplit
 
+from app.domain.progress import Bound, parse_bound
+from app.domain.shown import digits_beside, goal_of, whole_percent
+from app.services.views import GuardrailView, KeyResultView
+
 THIN = "\u202f"
 """A narrow space that does not break a line: between thousands, and before a sign."""
 SPACE = "\u00a0"
 """A space that does not break a line: between a number and its unit."""
+
+DIGITS = 4
+"""Significant digits that an eye takes in."""
 
 _LONG_DECIMAL = re.compile(r"(\d\.\d{6})\d+")
 _SHORT_UNITS = {"percent": "%", "business_days": "business days", "business_hours": "business hours"}
@@ -18,39 +25,54 @@ _SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥
 _SIZES = ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"))
 
 
-def rounded(value: Decimal) -> Decimal:
-    """Four significant digits, and every digit before the point."""
+def rounded(value: Decimal, significant: int = DIGITS) -> Decimal:
+    """So many significant digits, and every digit before the point."""
     if value == 0 or not value.is_finite():
         return Decimal(0) if value == 0 else value
-    digits = max(3 - value.adjusted(), 0)
+    digits = max(significant - 1 - value.adjusted(), 0)
     short = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN) if digits <= 20 else Decimal(0)
     text = format(short, "f")
     return Decimal(text.rstrip("0").rstrip(".") or "0") if "." in text else short
 
 
-def amount(value: Decimal | str | None) -> str:
+def amount(value: Decimal | str | None, digits: int = DIGITS) -> str:
     """`1 240.5`; a dash for what is unknown."""
     if value is None:
         return "—"
-    return f"{rounded(Decimal(value)):,f}".replace(",", THIN).replace("-", "−")
+    return f"{rounded(Decimal(value), digits):,f}".replace(",", THIN).replace("-", "−")
 
 
-def quantity(value: Decimal | str | None, unit: str | None) -> str:
+def quantity(value: Decimal | str | None, unit: str | None, digits: int = DIGITS) -> str:
     """A number with its unit: `8.7 business days`, `63 %`, `€ 1.24 M`."""
     if value is None:
         return "—"
     number = Decimal(value)
     if unit is None or unit == "number":
-        return amount(number)
+        return amount(number, digits)
     if unit in _SYMBOLS:
         for size, word in _SIZES:
             if abs(number) >= size:
-                return f"{_SYMBOLS[unit]}{THIN}{amount(number / size)}{SPACE}{word}"
-        return f"{_SYMBOLS[unit]}{THIN}{amount(number)}"
+                return f"{_SYMBOLS[unit]}{THIN}{amount(number / size, digits)}{SPACE}{word}"
+        return f"{_SYMBOLS[unit]}{THIN}{amount(number, digits)}"
     word = _SHORT_UNITS.get(unit, unit.replace("_", " "))
     if number == 1 and word.endswith("s") and " per " not in word and "/" not in word and len(word) > 3:
         word = word[:-1]
-    return f"{amount(number)}{THIN if word == '%' else SPACE}{word}"
+    return f"{amount(number, digits)}{THIN if word == '%' else SPACE}{word}"
+
+
+def value_of(view: KeyResultView) -> str:
+    """A key result's value with its unit, never as if it met what it misses: 95.996 beside `>= 96` is not 96."""
+    must = goal_of(view.target, view.baseline, view.target_rule.get("maintain"))
+    return quantity(view.value, view.metric.unit, _digits(view.value, must, view.baseline))
+
+
+def guarded(guardrail: GuardrailView) -> str:
+    """The value of a guardrail's metric, never as if it kept what it breaks."""
+    return amount(guardrail.value, _digits(guardrail.value, parse_bound(guardrail.must), guardrail.baseline))
+
+
+def _digits(value: Decimal | None, must: Bound | None, baseline: Decimal | None) -> int:
+    return DIGITS if value is None or must is None else digits_beside(value, must, baseline, at_least=DIGITS)
 
 
 def unit_words(unit: str) -> str:
@@ -92,7 +114,7 @@ def room(value: Decimal | str, unit: str | None) -> str:
 
 def percent(share: float | None) -> str:
     """A fraction as a percentage without decimals: 0.63 is `63 %`."""
-    return "—" if share is None else f"{round(share * 100):d}{THIN}%".replace("-", "−")
+    return "—" if share is None else f"{whole_percent(share)}{THIN}%".replace("-", "−")
 
 
 def exact(value: Decimal | str | None) -> str:

@@ -46,6 +46,7 @@ _FILTERS = (
     "duration",
     "exact",
     "from_of",
+    "guarded",
     "percent",
     "quantity",
     "room",
@@ -56,6 +57,7 @@ _FILTERS = (
     "span",
     "two_lines",
     "unit_words",
+    "value_of",
     "words",
 )
 _ASSET = re.compile(rb'url\("([^"]+)"\)')

@@ -45,6 +45,19 @@ def test_status_is_plain_lines_in_a_pipe(krsync: Krsync, serving: Serving) -> No
     assert outcome.out.splitlines()[1] == ROW
 
 
+def test_what_is_nearly_reached_does_not_look_reached(krsync: Krsync, serving: Serving) -> None:
+    held = {"baseline": None, "target": None, "target_rule": {"maintain": ">= 96"}, "value": "95.996"}
+    nearly = {"value": "5.0004", "progress": 0.99996}
+    below = {"value": "15.01", "progress": -0.001}
+    serving(listing(*(KEY_RESULT | one for one in (held, nearly, below))))
+    shown = [line.split("\t")[1:4] for line in krsync("status").out.splitlines()[1:]]
+    assert shown == [
+        ["95.996 business_days", "– → >= 96", "63 %"],
+        ["5.0004 business_days", "15 → 5", "99 %"],
+        ["15.01 business_days", "15 → 5", "0 %"],
+    ]
+
+
 def test_status_asks_for_one_team(krsync: Krsync, serving: Serving) -> None:
     asked: list[httpx.URL] = []
 

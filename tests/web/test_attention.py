@@ -114,3 +114,23 @@ def test_a_number_that_people_tell_is_asked_of_them() -> None:
     source = {"connection": None, "health": "ok", "reason": None, "link": None}
     (need,) = needs([key_result("k", "stale", source=source)])
     assert (need.href, need.act) == ("/key-results/it/k#check-ins", "Give a number")
+
+
+def test_nothing_that_is_missed_is_rounded_up_to_what_it_misses() -> None:
+    held = key_result(
+        "held",
+        "at_risk",
+        baseline=None,
+        target=None,
+        target_rule={"maintain": ">= 96"},
+        value="95.996",
+        progress=None,
+        compliance={"bound": ">= 96", "holds": False, "remaining": "-0.004"},
+    )
+    guard = {"metric": "it/load", "must": "<= 8", "value": "8.00004", "baseline": None, "holds": False, "reason": None}
+    void = key_result("void", "void", guardrails=[guard])
+    said = [need.why.replace("\u00a0", " ") for need in needs([held, void])]
+    assert said == [
+        "Load is 8.00004 and must be ≤ 8: what was reached does not count.",
+        "95.996 hours, and must be ≥ 96 hours.",
+    ]

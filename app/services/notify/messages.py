@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.notice import SILENT
+from app.domain.shown import whole_percent
 
 Block = dict[str, Any]
 
@@ -110,7 +111,7 @@ def percent(share: object) -> str:
     """A ratio as people read it."""
     if isinstance(share, bool) or not isinstance(share, int | float | Decimal):
         return "unknown"
-    return f"{share * 100:.0f} %"
+    return f"{whole_percent(share)} %"
 
 
 def standing_text(standing: Mapping[str, Any]) -> str:
@@ -223,7 +224,7 @@ def _digest_line(item: Mapping[str, Any]) -> str:
         shown += f", {percent(item['progress'])}"
         if then is not None and then["word"] not in SILENT and then["progress"] is not None:
             points = (item["progress"] - then["progress"]) * 100
-            shown += f" ({points:+.0f} points since last week)"
+            shown += f" ({round(points):+d} points since last week)"
     if then is not None and then["word"] != word:
         shown += f", was {WORDS.get(then['word'], then['word'])}"
     return shown
