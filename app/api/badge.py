@@ -67,8 +67,9 @@ def card_html(view: KeyResultView) -> str:
 
 def _standing(view: KeyResultView) -> str:
     word = view.headline.word.replace("_", " ")
-    is_told = view.progress is not None and view.headline.tone in ("good", "warning", "bad") and word != "error"
-    return f"{word} {whole_percent(view.progress)}%" if is_told else word
+    if view.progress is None or view.headline.tone not in ("good", "warning", "bad") or word == "error":
+        return word
+    return f"{word} {whole_percent(view.progress)}%"
 
 
 def _cut(title: str) -> str:
