@@ -20,9 +20,10 @@ AWAY_AT = 5
 async def claim_due(
     session: AsyncSession, *, now: datetime, lease_until: datetime, owner: str, limit: int
 ) -> list[tuple[int, int]]:
-    """Take the lease of due plans, most overdue first, whose connection is neither paused nor silent and that nobody
+    """Take the lease of due plans, the most overdue ones, whose connection is neither paused nor silent and that nobody
     holds. Of a connection whose tool is away one plan alone tries whether it is back.
-    Returns (plan, fencing token); every claim raises the token, so a former holder can write nothing more."""
+    Returns (plan, fencing token), most overdue first; every claim raises the token, so a former holder can write
+    nothing more."""
     other = aliased(Plan)
     is_tried = exists().where(col(other.connection_id) == col(Plan.connection_id), col(other.lease_until) > now)
     due = (
@@ -37,7 +38,7 @@ async def claim_due(
             or_(col(Connection.away_runs) < AWAY_AT, ~is_tried),
             or_(col(Plan.lease_until).is_(None), col(Plan.lease_until) <= now),
         )
-        .order_by(col(Plan.next_due_at))
+        .order_by(col(Plan.next_due_at), col(Plan.id))
         .limit(limit)
         .with_for_update(of=Plan, skip_locked=True)
     )
@@ -52,7 +53,8 @@ async def claim_due(
         .values(lease_owner=owner, lease_until=lease_until, fence=col(Plan.fence) + 1, last_attempt_at=now)
         .returning(col(Plan.id), col(Plan.fence))
     )
-    return [(row[0], row[1]) for row in claimed]
+    fences = {row[0]: row[1] for row in claimed}  # in whatever order
+    return [(plan, fences[plan]) for plan in ids if plan in fences]
 
 
 async def _one_each(session: AsyncSession, due: Sequence[tuple[int, int]]) -> list[int]:

@@ -6,9 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from app.services import pull
 from app.services.pull import LEASE, claim_due, pull_plan
+from app.store.tables import Plan
 from connectors.contract import Connector, Cursor, Page, RecordChange
 from tests.fakes.hostile import HARMLESS, HostileConfig, HostileQuery
 from tests.services.story import Story, gather
@@ -84,6 +87,19 @@ async def test_many_due_plans_are_shared_out_without_an_overlap(told: Story) -> 
     while claim := await claim_due(told.services, owner="last", limit=3):
         claimed += [plan for plan, _ in claim]
     assert len(claimed) == len(set(claimed)) == 12
+
+
+async def test_the_most_overdue_plans_come_first(told: Story) -> None:
+    more = "".join(f"  things_{number}: {{connection: tool}}\n" for number in range(11))
+    await told.apply(FILE.replace("metrics:", f"{more}metrics:"))
+    plans = [plan for (plan,) in await told.rows("SELECT id FROM plan ORDER BY id")]
+    overdue = [*plans[7:], *plans[:7]]
+    async with told.services.database.writing() as session:
+        for number, plan in enumerate(overdue):
+            due = told.clock() - timedelta(hours=20 - number)
+            await session.execute(update(Plan).where(col(Plan.id) == plan).values(next_due_at=due))
+    claimed = await claim_due(told.services, owner="one", limit=5) + await claim_due(told.services, owner="two")
+    assert [plan for plan, _ in claimed] == overdue
 
 
 async def test_a_lease_that_ran_out_is_taken_over_and_the_former_holder_writes_nothing(told: Story, held: Held) -> None:
