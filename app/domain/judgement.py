@@ -10,7 +10,7 @@ from app.domain.freshness import Freshness, freshness
 from app.domain.guardrail import Guardrail, GuardrailStanding, breached, guardrail_standing
 from app.domain.language import Change, Maintain
 from app.domain.pace import LINEAR, Pace, expected_progress
-from app.domain.progress import Compliance, compliance, progress, projected_value, resolve_target
+from app.domain.progress import Compliance, compliance, is_budget, progress, projected_value, resolve_target
 from app.domain.status import DEFAULT_PRESET, Headline, KeyResultStatus, Lifecycle, StatusPreset
 from app.domain.status import headline as headline_of
 from app.domain.window import TimeSpan
@@ -102,8 +102,7 @@ def judge(standing: Standing, now: datetime) -> Judgement:
     elif target == standing.baseline:
         reason = "baseline and target are equal: there is nothing to reach"
     else:
-        # A total that should stay low starts at nothing, so only where it is heading can be judged before the end.
-        is_projected = standing.is_cumulative and target < standing.baseline and not has_ended
+        is_projected = not has_ended and is_budget(standing.baseline, target, is_total=standing.is_cumulative)
         judged: Decimal | None = standing.value
         if is_projected:
             projected = None if standing.window is None else projected_value(standing.value, standing.window, now)

@@ -143,6 +143,12 @@ def compliance(bound: str, value: Decimal, *, is_percent: bool) -> Compliance:
     )
 
 
+def is_budget(baseline: Decimal, target: Decimal, *, is_total: bool) -> bool:
+    """Whether a key result is a total that should stay low: it starts at nothing, so only where it is heading can be
+    judged before the end."""
+    return is_total and target < baseline
+
+
 def projected_value(value: Decimal, window: TimeSpan, at: datetime) -> Decimal | None:
     """Where a cumulative value arrives at the window's end if it goes on at its pace so far.
 

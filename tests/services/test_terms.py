@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from app.services.read import key_result_history
 from app.services.views import SampleView
 from tests.services.story import TEAM, Story
@@ -39,6 +41,17 @@ async def test_a_changed_target_holds_from_then_on(story: Story) -> None:
         (Decimal(3), 0.375),
     ]
     assert (await story.explain("sales", as_of=THEN)).target == 4
+
+
+async def test_what_a_budget_meant_in_the_past_is_where_it_was_heading(story: Story) -> None:
+    few = "few: {metric: sold, baseline: 8, target: 2}"
+    await two_orders(story, FILE.replace("      cheap:", f"      {few}\n      cheap:"))
+    shown = await story.key_result("few")
+    assert shown.value == 2
+    assert shown.projected_value is not None
+    assert 3 < shown.projected_value < 4
+    [newest] = [sample for sample in await history(story, "few") if sample.value == 2]
+    assert newest.progress == pytest.approx(shown.progress)  # and not 1, as if its target were reached
 
 
 async def test_a_change_that_is_taken_back_is_two_changes_and_another_title_is_none(story: Story) -> None:

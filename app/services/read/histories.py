@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from app.domain.progress import progress
+from app.domain.progress import is_budget, progress, projected_value
+from app.domain.window import TimeSpan
 from app.services.definitions import team_cycle
-from app.services.input_graph import needs_cycle
+from app.services.input_graph import input_graph
 from app.services.read.sealed import restatement_views
 from app.services.read.shown import coverage_of, number
 from app.services.terms import Terms, TermsHistory, terms_histories
@@ -63,10 +64,12 @@ async def key_result_history(
     frozen = await samples.frozen_baselines(session, [row.key_result.id for row in rows])
     stretches = [one for index in range(len(rows)) for one in _stretches(rows, index, terms, now)]
     revised = await organisation.revised_metrics(session, {one.metric_id for one in stretches})
+    graph = await input_graph(session, revised.values())
     found: list[tuple[Sample, int, KeyResultRow]] = []
+    totals = {metric_id for metric_id in revised if graph.is_cumulative(metric_id)}
     for one in stretches:
-        item = revised.get(one.metric_id)
-        asked = one.instance.key_result.cycle if item is not None and await needs_cycle(session, item) else ""
+        is_known = one.metric_id in revised
+        asked = one.instance.key_result.cycle if is_known and graph.needs_cycle(one.metric_id) else ""
         part = await samples.list_samples(
             session,
             one.metric_id,
@@ -83,7 +86,8 @@ async def key_result_history(
     views = []
     for sample, revision, instance in found[:limit]:
         held = terms[instance.key_result.id].at(sample.observed_at)
-        reached = _reached(sample, held, frozen.get((instance.key_result.id, "")))
+        is_total = held.metric_id in totals
+        reached = _reached(sample, held, frozen.get((instance.key_result.id, "")), is_total=is_total)
         views.append(sample_view(sample, revision, reached, instance.key_result.cycle))
     return views
 
@@ -127,12 +131,15 @@ def _stretches(
     return found
 
 
-def _reached(sample: Sample, terms: Terms, frozen: FrozenBaseline | None) -> float | None:
-    """The progress that a value meant under its terms."""
+def _reached(sample: Sample, terms: Terms, frozen: FrozenBaseline | None, *, is_total: bool) -> float | None:
+    """The progress that a value meant under its terms: of a total that should stay low, where it was heading."""
     baseline, target = terms.baseline(frozen), terms.target(frozen)
-    if sample.value is None or baseline is None or target is None:
+    value = sample.value
+    if value is None or baseline is None or target is None:
         return None
-    return number(progress(sample.value, baseline, target))
+    if is_budget(baseline, target, is_total=is_total):
+        value = projected_value(value, TimeSpan(sample.window_start, sample.window_end), sample.observed_at)
+    return None if value is None else number(progress(value, baseline, target))
 
 
 async def metric_history(
