@@ -148,7 +148,8 @@ def evenly_spaced(known: History, *, now: datetime, end: datetime, shape: Shape)
     moves = (1 for before, after in pairwise(used) if before[1] != after[1])
     changes = sum(islice(moves, FEWEST_CHANGES))
     if changes < FEWEST_CHANGES:
-        return NotEnough(f"the value has moved {changes} times in {days} days: too few to learn from", "few_changes")
+        moved = ("not moved", "moved once", "moved twice")[changes]
+        return NotEnough(f"the value has {moved} in {days} days: too few moves to learn from", "few_changes")
     resets = sorted(shape.resets)
     coming = resets[bisect_right(resets, now) : bisect_left(resets, end)]
     ahead, weekdays_ahead = _ahead(coming[-1] if coming else now, end, shape)

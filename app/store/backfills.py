@@ -40,6 +40,11 @@ async def open_jobs(session: AsyncSession, team_id: int | None = None) -> list[B
     return list(await session.scalars(query))
 
 
+async def half_told(session: AsyncSession) -> set[int]:
+    """The metrics whose history is being told: up to some day, and not yet from there to their first sample."""
+    return {job.metrics[0] for job in await open_jobs(session) if job.day is not None and job.metrics}
+
+
 async def read_job(session: AsyncSession, job_id: int) -> tuple[BackfillJob | None, Team | None]:
     """An open job and its team."""
     query = select(BackfillJob).where(col(BackfillJob.id) == job_id, col(BackfillJob.state).in_(OPEN))

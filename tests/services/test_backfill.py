@@ -101,7 +101,12 @@ async def test_a_forecast_is_made_anew_of_a_history_that_was_told(story: Story) 
     await tell(story, *(order(f"o{day}", f"2026-10-{day:02}T12:00:00Z") for day in range(1, 30, 2)))
     before = await story.key_result("sales")
     assert (before.forecast, before.forecast_reason is None) == (None, False)
-    await finish(story, await ask(story, "2026-10-01", "sold"))
+    job = await ask(story, "2026-10-01", "sold")
+    for _ in range(4):
+        assert await work_backfills(story.services) == 1
+    half = await story.key_result("sales")
+    assert (half.forecast, half.forecast_reason) == (None, "its history is still being told")
+    await finish(story, job)
     after = await story.key_result("sales")
     assert after.value == before.value
     assert after.forecast is not None, "what was kept of the shorter history is no answer any more"

@@ -20,7 +20,7 @@ from app.services.input_graph import InputGraph, input_graph
 from app.services.read.judged import Judged
 from app.services.read.terms import pace_of
 from app.services.views import CheckInView, ForecastView
-from app.store import check_ins, organisation, samples
+from app.store import backfills, check_ins, organisation, samples
 from app.store.database import Session
 from app.store.organisation import RevisedMetric
 from app.store.tables import CheckIn
@@ -34,6 +34,8 @@ _forecasts: WeakKeyDictionary[object, Known] = WeakKeyDictionary()
 _MOST_KEPT = 10_000
 #: A forecast takes up to two milliseconds: so many are made without a pause.
 _AT_ONCE = 6
+#: Of a history with a hole in it nothing is foretold.
+_HALF_TOLD = NotEnough("its history is still being told", "short_history")
 
 History = Sequence[tuple[datetime, Decimal]]
 
@@ -137,6 +139,10 @@ async def forecasts_of(
             found[item.row.key_result.id] = NotEnough(f"it is {item.judgement.lifecycle}", "ended")
         else:
             missing.append(item)
+    if missing and known_at is None:
+        half_told = await backfills.half_told(session)
+        found |= {item.row.key_result.id: _HALF_TOLD for item in missing if item.row.metric.id in half_told}
+        missing = [item for item in missing if item.row.metric.id not in half_told]
     if not missing:
         return found
     kinds = await _kinds(session, missing)
