@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from app.domain.strict_json import exact_decimal
+from app.domain.shown import typed_decimal
 from app.errors import InvalidInput, NotFound
 from app.services.check_ins import check_in, list_check_ins
 from app.services.definitions import team_cycle
@@ -126,12 +126,14 @@ async def add_check_in(request: Request, services: World, editor: Editor, team: 
 
 
 def _number(text: str) -> Decimal | None:
-    """The value that a person wrote, with a point or a comma before its decimals."""
+    """The value that a person wrote; None where there is none."""
     if not text:
         return None
-    value = exact_decimal(text.replace(",", "."))
+    value = typed_decimal(text)
     if value is None:
-        raise InvalidInput.at("/value", "number", "A value is a number such as 8.7.")
+        raise InvalidInput.at(
+            "/value", "number", "A value is a number such as 8.7 or 1240; 1,240 might mean 1.24 or 1240."
+        )
     return value
 
 

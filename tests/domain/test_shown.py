@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from app.domain.shown import digits_beside, goal_of, whole_percent
+from app.domain.shown import digits_beside, goal_of, typed_decimal, whole_percent
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,29 @@ def test_a_value_is_told_to_as_many_digits_as_its_goal_takes(
 def test_without_a_target_or_a_baseline_there_is_no_goal() -> None:
     assert goal_of(Decimal(4), None, None) is None
     assert goal_of(None, Decimal(4), None) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("8.7", "8.7"),
+        ("8,7", "8.7"),
+        (" 38\u202f547 ", "38547"),
+        ("1 240,5", "1240.5"),
+        ("-3", "-3"),
+        ("0,125", "0.125"),
+        ("1240,125", "1240.125"),
+        ("1.240", "1.24"),
+        ("1,240", None),
+        ("-38,547", None),
+        ("1,240.5", None),
+        ("1 24", None),
+        ("1e9", None),
+        ("NaN", None),
+        ("", None),
+        ("\u0663", None),
+        ("9" * 40, None),
+    ],
+)
+def test_what_a_person_types_is_one_number_or_none(typed: str, meant: str | None) -> None:
+    assert typed_decimal(typed) == (None if meant is None else Decimal(meant))

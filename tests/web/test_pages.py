@@ -133,6 +133,7 @@ async def test_a_check_in_is_kept_with_its_value(world: World) -> None:
     for wrong in (
         {"note": "x", "value": "much"},
         {"note": "x", "value": "NaN"},
+        {"note": "x", "value": "1,240"},
         {"note": "x", "confidence": "101"},
         {},
     ):

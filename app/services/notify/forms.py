@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from app.domain.shown import typed_decimal
 from app.services.notify.messages import WORDS, escaped, mark, section
 from app.services.views import KeyResultView
 
@@ -13,7 +14,6 @@ CALLBACK = "okr_check_in_form"
 NOTE, CONFIDENCE, BLOCKERS, VALUE = "note", "confidence", "blockers", "value"
 
 _ANSWER = "answer"
-_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -96,8 +96,7 @@ def _number(view: Mapping[str, Any], name: str, problems: dict[str, str]) -> Dec
     text = _filled(view, name)
     if text is None:
         return None
-    text = text.rstrip("% ").replace(",", ".")
-    if _NUMBER.fullmatch(text) is None:
-        problems[name] = "A number is expected, such as 70 or 8.5."
-        return None
-    return Decimal(text)
+    number = typed_decimal(text.rstrip("% "))
+    if number is None:
+        problems[name] = "A number is expected, such as 70, 8.5 or 1240; 1,240 might mean 1.24 or 1240."
+    return number
