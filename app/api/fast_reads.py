@@ -4,7 +4,7 @@ The routes give every read an entity tag over its content. Which tag a reader go
 the data (`app.store.data_version`) and the minute: judgements have a resolution of a minute. As long as neither moved,
 the same token asking the same thing with that tag is answered at once. Whatever is written, a revoked token and a team
 that became private among it, makes the next read a whole one: at once on SQLite and for what this process wrote; on
-PostgreSQL, where one look every few milliseconds serves all polls, `RELIED_ON` seconds later at the most.
+PostgreSQL, where one look every 25 milliseconds serves all polls, `RELIED_ON` seconds later at the most.
 
 A list of key results that did change is joined from ready bytes for whoever the routes have answered before
 (`app.api.ready_pages`).

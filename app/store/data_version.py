@@ -23,7 +23,7 @@ PATIENCE = 5.0
 #: database an answer can be. Our own process's commits count at once (`forget`).
 RELIED_ON = 0.05
 #: The age at which the next one is asked for, so that nobody waits while there are polls all the time.
-_RENEWED = 0.004
+_RENEWED = RELIED_ON / 2
 
 #: The number of the connection that told it, and what it told: counts of two connections say nothing of each other.
 Version = tuple[int, int | str]
@@ -87,7 +87,7 @@ class SqliteVersion:
 
 class PostgresVersion:
     """One connection of the pool, kept. Those who ask while it is busy share the next answer; while polls keep coming,
-    one round every few milliseconds tells them all."""
+    one round every half of RELIED_ON tells them all."""
 
     def __init__(self, database: Database, *, relied_on: float = RELIED_ON) -> None:
         self.relied_on = relied_on
@@ -96,6 +96,7 @@ class PostgresVersion:
         self._times_forgotten = 0
         self._database = database
         self._kept: AsyncConnection | None = None
+        self._driver: asyncpg.Connection[Any] | None = None
         self._number = 0
         self._is_busy = asyncio.Lock()
         self._next: asyncio.Task[Version | None] | None = None
@@ -120,7 +121,7 @@ class PostgresVersion:
     async def close(self) -> None:
         if self._next is not None:
             await asyncio.gather(self._next, return_exceptions=True)
-        kept, self._kept = self._kept, None
+        kept, self._kept, self._driver = self._kept, None, None
         if kept is not None:
             await kept.close()
 
@@ -130,7 +131,7 @@ class PostgresVersion:
             asked_at, times_forgotten = time.monotonic(), self._times_forgotten
             try:
                 async with asyncio.timeout(PATIENCE):
-                    driver = await self._driver()
+                    driver = await self._connected()
                     version = self._number, str(await driver.fetchval("SELECT pg_current_snapshot()::text"))
             except Exception:
                 await self._drop()
@@ -139,16 +140,16 @@ class PostgresVersion:
                 self._latest, self._asked_at = version, asked_at
             return version
 
-    async def _driver(self) -> "asyncpg.Connection[Any]":
-        if self._kept is None:
+    async def _connected(self) -> "asyncpg.Connection[Any]":
+        if self._driver is None:
             self._kept = await self._database.engine.connect()
             self._number += 1
-        raw = await self._kept.get_raw_connection()
-        driver: asyncpg.Connection[Any] = raw.driver_connection
-        return driver
+            self._driver = (await self._kept.get_raw_connection()).driver_connection
+        assert self._driver is not None
+        return self._driver
 
     async def _drop(self) -> None:
-        kept, self._kept = self._kept, None
+        kept, self._kept, self._driver = self._kept, None, None
         if kept is not None:
             await kept.invalidate()
             await kept.close()
