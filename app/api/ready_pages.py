@@ -33,6 +33,14 @@ class _Known:
     access: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A page, and the edition of the shelf that it is known to be of."""
+
+    page: "ReadyPage"
+    edition: int
+
+
 class ReadyPage:
     """A page with its cursor and what makes its entity tag."""
 
@@ -60,7 +68,7 @@ class ReadyPages:
     def __init__(self) -> None:
         self.shelf: Shelf | None = None
         self._known: dict[Key, _Known] = {}
-        self._made: dict[KeyResultQuery, ReadyPage] = {}
+        self._made: dict[KeyResultQuery, _Made] = {}
 
     def noting(self, scope: Scope) -> tuple[Scope, Note]:
         """The scope of a request whose route may note its page, and the note."""
@@ -98,14 +106,15 @@ class ReadyPages:
         if known is None or known.access != shelf.access:
             self._known.pop(key, None)
             return None
-        page = shelf.page(known.query)
         made = self._made.pop(known.query, None)
-        if made is None or not page.is_like(made.page):
-            made = ReadyPage(page)
+        if made is None or made.edition != shelf.edition:
+            page = shelf.page(known.query)
+            ready = made.page if made is not None and page.is_like(made.page.page) else ReadyPage(page)
+            made = _Made(ready, shelf.edition)
         self._made[known.query] = made  # the last one asked for is the last to go
         if len(self._made) > _MOST_MADE:
             del self._made[next(iter(self._made))]
-        return made
+        return made.page
 
 
 def note_page(scope: Scope, query: KeyResultQuery) -> None:

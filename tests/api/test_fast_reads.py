@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from app.services.read import KeyResultQuery, Page, Shelf
 from app.store import organisation
 from app.store.data_version import PostgresVersion
 from tests.api.conftest import World, on_sqlite
@@ -162,6 +163,30 @@ async def test_a_list_that_changed_comes_off_the_shelf_as_the_routes_would_answe
         assert {found.status_code for found in known} == {304}
     counted = world.api.telemetry.exposition().decode()
     assert 'krsync_http_requests_total{method="GET",route="/v1/key-results",status="200"}' in counted
+
+
+@on_sqlite
+async def test_a_page_is_looked_for_again_where_something_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.apply()
+    headers, script = await world.as_("read"), await world.as_("write")
+    for path in PAGES * 2:
+        await world.http.get(path, headers=headers)
+    looked: list[KeyResultQuery] = []
+    inner = Shelf.page
+
+    def noting(shelf: Shelf, query: KeyResultQuery) -> Page:
+        looked.append(query)
+        return inner(shelf, query)
+
+    monkeypatch.setattr(Shelf, "page", noting)
+    for wanted in (1, 2):
+        path = "/v1/key-results/operations/satisfaction_up/check-ins"
+        await world.http.post(path, json={"note": "x"}, headers=script)
+        for path in PAGES * 3:
+            await world.http.get(path, headers=headers)
+        assert len(looked) == wanted * len(PAGES)
 
 
 async def test_whoever_may_see_less_than_before_is_given_no_page_of_before(world: World) -> None:

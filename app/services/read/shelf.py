@@ -127,6 +127,8 @@ class Shelf:
         self._refreshing, self._preparing = asyncio.Lock(), asyncio.Lock()
         #: Another number once who may see what may be another thing.
         self.access = 0
+        #: Another number once anything that is kept may be another thing.
+        self.edition = 0
 
     @property
     def minute(self) -> int:
@@ -253,6 +255,7 @@ class Shelf:
 
     def _put(self, made: Sequence[Fragment], instead_of: Collection[int]) -> None:
         """Put fragments in the place of whatever there was of these ids."""
+        self.edition += 1
         before = {identity: self._fragments.pop(identity, None) for identity in instead_of}
         self._ended.difference_update(instead_of)
         for one in made:
