@@ -69,7 +69,8 @@ def reason(view: KeyResultView) -> str:
     if word == "void" and breached:
         guard = breached[0]
         name = sentence(guard.metric.partition("/")[2])
-        return f"{name} is {guarded(guard)} and must be {bound(guard.must)}: what was reached does not count."
+        so = "until it is, the target does not count as met"
+        return f"{name} is {guarded(guard)} and must be {bound(guard.must)}: {so}."
     if view.compliance is not None and view.compliance.holds is False:
         return f"{value_of(view)}, and must be {bound(view.compliance.bound, unit)}."
     if view.progress is None:

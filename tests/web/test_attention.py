@@ -98,7 +98,7 @@ def test_nobody_is_asked_for_a_closed_cycle() -> None:
         (
             "void",
             {"guardrails": [{"metric": "it/reopened", "must": "<= 8", "value": "13.0434", "holds": False}]},
-            "Reopened is 13.04 and must be ≤ 8: what was reached does not count.",
+            "Reopened is 13.04 and must be ≤ 8: until it is, the target does not count as met.",
         ),
         ("stale", {}, "Nothing new for 5 min, where 2 min are allowed. The value is the last true one."),
         ("error", {}, "The tool answered 401. The value is the last true one."),
@@ -131,6 +131,6 @@ def test_nothing_that_is_missed_is_rounded_up_to_what_it_misses() -> None:
     void = key_result("void", "void", guardrails=[guard])
     said = [need.why.replace("\u00a0", " ") for need in needs([held, void])]
     assert said == [
-        "Load is 8.00004 and must be ≤ 8: what was reached does not count.",
+        "Load is 8.00004 and must be ≤ 8: until it is, the target does not count as met.",
         "95.996 hours, and must be ≥ 96 hours.",
     ]
