@@ -1,6 +1,7 @@
 """A team's cycles, what they ended with, and its health checks."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
@@ -60,9 +61,11 @@ async def health_check_page(
         if owner is None:
             raise NotFound
         view = await read_health_check(session, team, now=now, cycle=cycle)
+        found, _ = await list_cycles(session, now=now, team=team, limit=_MANY)
     if view is None and cycle is not None:
         raise NotFound
-    return page(request, "health_check.html", now=now, principal=visitor, team=owner, view=view)
+    running = [other.name for other in found if other.state == "running"]
+    return page(request, "health_check.html", now=now, principal=visitor, team=owner, view=view, running=running)
 
 
 @router.post("/teams/{team}/health-check")
@@ -71,5 +74,6 @@ async def make_one(request: Request, services: World, editor: Editor, team: str,
     await form_fields(request)
     if not editor.may_see(team):
         raise NotFound
-    await make_health_check(services, team, actor=editor.actor, cycle=cycle)
-    return RedirectResponse(f"/teams/{team}/health-check", status_code=303, headers=dict(HEADERS))
+    made = await make_health_check(services, team, actor=editor.actor, cycle=cycle)
+    of = "" if cycle is None else f"?cycle={quote(made.cycle.name, safe='')}"
+    return RedirectResponse(f"/teams/{team}/health-check{of}", status_code=303, headers=dict(HEADERS))
