@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from unicodedata import east_asian_width
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from app.domain.progress import Bound, parse_bound
 from app.domain.shown import digits_beside, goal_of, whole_percent
@@ -164,9 +165,12 @@ def day(value: date | datetime | None) -> str:
     return "—" if value is None else f"{value.day}{SPACE}{value:%b}{SPACE}{value:%Y}"
 
 
-def clock(value: datetime | None) -> str:
-    """`30 Nov 2026 09:30` in UTC, as the page says once."""
-    return "—" if value is None else f"{day(value)} {value:%H:%M}"
+def clock(value: datetime | None, zone: str | None = None) -> str:
+    """`30 Nov 2026 09:30` in UTC, as the page says once; or in a timezone, which is said beside it."""
+    if value is None:
+        return "—"
+    local = value if zone is None else value.astimezone(ZoneInfo(zone))
+    return f"{day(local)} {local:%H:%M}"
 
 
 def words(name: str) -> str:

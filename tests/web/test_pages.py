@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.services.deliveries import apply_pending
+from tests.api.conftest import TEAM_FILE
 from tests.api.test_hooks import signed
 from tests.web.conftest import Window, World, on_sqlite, window
 
@@ -33,6 +34,7 @@ PAGES = (
     "/deliveries",
     "/deliveries?outcome=dead&connection=operations/erp",
 )
+_GROWS = {"baseline": 0, "target": 10}
 OF_TEAM = [path for path in PAGES if "operations" in path and "?" not in path]
 
 
@@ -195,6 +197,38 @@ async def test_a_number_is_shown_with_its_rule(world: World) -> None:
     assert "written by" in rule
 
 
+async def test_what_a_number_is_made_of_is_counted_for_what_it_is(world: World) -> None:
+    """Each side of a ratio has its records, a share of time its stretches; windows begin with the team's days."""
+    orders: dict[str, Any] = {"dataset": "orders"}
+    placed = orders | {"where": "record.event == 'placed'"}
+    month = {"to_date": "month"}
+    metrics = {
+        "kept": {"ratio": {"good": {"records": placed}, "total": {"records": orders}}},
+        "open": {"state_share": orders | {"of": "PO-1", "good": ["placed"]}},
+    }
+    objective = TEAM_FILE["objectives"]["happy_desk"] | {
+        "key_results": {name: {"metric": name, "target": {"maintain": ">= 80"}} for name in metrics}
+    }
+    await world.apply(
+        metrics={name: one | {"unit": "percent", "window": month} for name, one in metrics.items()},
+        objectives={"happy_desk": objective},
+    )
+    world.environ["ERP_SECRET"] = secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    for number, event in enumerate(("placed", "lost", "placed"), 1):
+        body = b'{"id": "PO-1", "event": "%s", "at": "2026-11-1%dT09:00:00Z"}' % (event.encode(), number)
+        headers = signed(body, world.services.clock(), identity=f"m{number}", secret=secret)
+        assert (await world.http.post("/v1/hooks/operations/erp", content=body, headers=headers)).status_code == 202
+    await apply_pending(world.services)
+    reader = await window(world, "read")
+    of = "/key-results/operations"
+    kept, opened = [(await reader.get(f"{of}/{name}/why")).text.replace("\u00a0", " ") for name in metrics]
+    assert "Records: 2 in good, 3 in total; 1 is left out." in kept
+    assert "In it: 2 in good, 3 in total" in kept
+    assert "3 stretches are in it, 0 are left out." in opened
+    assert "1 Nov 2026 00:00" in kept
+    assert "Europe/Berlin" in kept
+
+
 async def test_what_needs_somebody_is_said_first_with_the_reason(world: World) -> None:
     await filled(world)
     page = (await (await window(world, "read")).get("/")).text
@@ -277,6 +311,19 @@ async def test_a_health_check_is_made_and_kept(world: World) -> None:
     assert (await lead.post("/teams/operations/health-check")).status_code == 303
     assert "by token:read-write" in (await reader.get("/teams/operations/health-check")).text
     assert (await reader.post("/teams/operations/health-check")).status_code == 403
+
+
+async def test_each_running_cycle_has_its_health_check_and_one_that_is_made_is_shown(world: World) -> None:
+    month = {"title": "A month", "cycle": "2026-11", "key_results": {"placed": {"metric": "orders_placed"} | _GROWS}}
+    await world.apply(objectives=TEAM_FILE["objectives"] | {"monthly": month})
+    lead = await window(world, "read", "write", team="operations")
+    of = "/teams/operations/health-check?cycle="
+    assert 'href="?cycle=2026-Q4"' in (await lead.get(f"{of}2026-11")).text
+    assert 'href="?cycle=2026-11"' in (await lead.get(f"{of}2026-Q4")).text
+    for cycle in ("2026-11", "2026-Q4"):
+        made = await lead.post(f"{of}{cycle}")
+        assert made.headers["location"] == f"{of}{cycle}"
+        assert f"{cycle}, " in (await lead.get(made.headers["location"])).text
 
 
 async def test_a_delivery_is_tried_and_nothing_is_saved(world: World) -> None:
