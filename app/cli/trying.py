@@ -114,6 +114,7 @@ def _show_event(event: Any) -> None:
         for word, said in (
             ("its moment is the receipt", event.get("at_is_receipt")),
             ("a deletion", event.get("is_deletion")),
+            ("counts no more: it was deleted since", event.get("is_before_deletion")),
             ("kept already", event.get("is_new") is False),
         )
         if said

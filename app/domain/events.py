@@ -1,11 +1,11 @@
 """Which deliveries count: a dataset's rules (`where entity at event link key deleted`) applied to what a webhook
 brought, once, or to each element of the list that `each` names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from app.domain.expression import Rule, RuleError, RuleValue, compile_rule
 from app.domain.language import DatasetSpec
@@ -19,6 +19,7 @@ RULES = ("entity", "at", "event", "where", "link", "key", "deleted")
 LIST_RULE = "each"
 MAX_NAME = 500
 MAX_ITEMS = 1_000
+_AT_RECEIPT = "at gives no moment that can be read: it counts at the moment it was received"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,18 @@ class DatasetRules:
         except RuleError:
             # `timestamp(body.ts)` fails on a text that is no moment: as bad as the text itself, not worse.
             return None
+
+
+def outcome_of(
+    found: Sequence[Event | Rejected], rules: DatasetRules
+) -> tuple[Literal["applied", "ignored"], str | None]:
+    """What becomes of a delivery that is this for a dataset, and what is to be said of it."""
+    accepted = [item for item in found if isinstance(item, Event)]
+    if not accepted:
+        return "ignored", "; ".join(dict.fromkeys(item.reason for item in found if isinstance(item, Rejected)))
+    # Without an `at` rule the moment of receipt is what the team asked for; with one it is a substitute, and is told.
+    is_substituted = rules.at is not None and any(item.at_is_receipt for item in accepted)
+    return "applied", _AT_RECEIPT if is_substituted else None
 
 
 def with_preset(spec: DatasetSpec, presets: Mapping[str, Mapping[str, Any]]) -> DatasetSpec:

@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 
-from app.domain.events import DatasetRules, Rejected, compile_dataset, with_preset
+from app.domain.events import DatasetRules, compile_dataset, with_preset
+from app.domain.events import outcome_of as of_events
 from app.domain.expression import RuleError
 from app.domain.language import DatasetSpec
 from app.domain.records import Event as DomainEvent
@@ -34,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 #: How many deliveries one transaction applies.
 BATCH = 200
-_AT_RECEIPT = "at gives no moment that can be read: it counts at the moment it was received"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +218,9 @@ def _about(connector: Connector, said: Said, targets: list[Dataset]) -> Mapping[
 
 
 def _judge_event(connector: Connector, delivery: Delivery, dataset: Dataset, parsed: Event) -> _Outcome:
-    name = parsed.name
+    name, rules = parsed.name, rules_of(dataset, connector)
     try:
-        found = rules_of(dataset, connector).events(
+        found = rules.events(
             key=delivery.dedupe_key,
             body=parsed.body,
             headers=parsed.headers,
@@ -233,15 +233,9 @@ def _judge_event(connector: Connector, delivery: Delivery, dataset: Dataset, par
         log.exception("delivery.rules_crashed", delivery=delivery.id, dataset=dataset.id)
         reason = f"The dataset's rules failed on it ({type(error).__name__})."
         return _Outcome(delivery.id, dataset, "dead", reason, name=name)
-    accepted = [item for item in found if isinstance(item, DomainEvent)]
-    if not accepted:
-        reasons = dict.fromkeys(item.reason for item in found if isinstance(item, Rejected))
-        return _Outcome(delivery.id, dataset, "ignored", "; ".join(reasons), name=name)
-    # Without an `at` rule the moment of receipt is what the team asked for; with one it is a substitute, and is told.
-    has_moments = rules_of(dataset, connector).at is not None
-    substituted = has_moments and any(item.at_is_receipt for item in accepted)
-    rows = tuple(_event_row(dataset, delivery, item) for item in accepted)
-    return _Outcome(delivery.id, dataset, "applied", _AT_RECEIPT if substituted else None, rows, name)
+    outcome, why = of_events(found, rules)
+    rows = tuple(_event_row(dataset, delivery, item) for item in found if isinstance(item, DomainEvent))
+    return _Outcome(delivery.id, dataset, outcome, why, rows, name)
 
 
 def _event_row(dataset: Dataset, delivery: Delivery, event: DomainEvent) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from app.domain.events import Rejected
+from app.domain.events import outcome_of as of_events
 from app.domain.expression import RuleError
 from app.domain.records import Event, EventHistory, Fact
 from app.errors import NotFound
@@ -138,19 +138,18 @@ async def _tried(
         return TriedDatasetView(dataset=dataset.name, outcome=outcome, reason=why)
     if dataset.shape != "events":
         return TriedDatasetView(dataset=dataset.name, outcome="ignored", reason="It keeps no events.")
+    rules = rules_of(dataset, connector)
     try:
-        found = rules_of(dataset, connector).events(
+        found = rules.events(
             key=key, body=parsed.body, headers=parsed.headers, received_at=inbound.received_at, order=0
         )
     except RuleError as error:
         return TriedDatasetView(dataset=dataset.name, outcome="dead", reason=str(error))
+    outcome, why = of_events(found, rules)
     accepted = [item for item in found if isinstance(item, Event)]
-    if not accepted:
-        reasons = dict.fromkeys(item.reason for item in found if isinstance(item, Rejected))
-        return TriedDatasetView(dataset=dataset.name, outcome="ignored", reason="; ".join(reasons))
-    readers = await _readers(session, dataset)
-    events = [await _event(session, dataset, event, readers) for event in accepted]
-    return TriedDatasetView(dataset=dataset.name, outcome="applied", reason=None, events=events)
+    readers = await _readers(session, dataset) if accepted else []
+    events = [await _event(session, dataset, event, accepted, readers) for event in accepted]
+    return TriedDatasetView(dataset=dataset.name, outcome=outcome, reason=why, events=events)
 
 
 async def _readers(session: Session, dataset: Dataset) -> list[tuple[MetricPart, RevisedMetric]]:
@@ -165,11 +164,17 @@ async def _readers(session: Session, dataset: Dataset) -> list[tuple[MetricPart,
 
 
 async def _event(
-    session: Session, dataset: Dataset, event: Event, readers: Sequence[tuple[MetricPart, RevisedMetric]]
+    session: Session,
+    dataset: Dataset,
+    event: Event,
+    delivered: Sequence[Event],
+    readers: Sequence[tuple[MetricPart, RevisedMetric]],
 ) -> TriedEventView:
-    kept = await records.all_events(session, dataset.id, event.entity)
-    is_new = all(other.key != event.key for other in kept)
-    standing = records.standing([*kept, event] if is_new else kept)
+    """One event among those that were delivered with it, and those that are kept of its entity."""
+    kept = {other.key: other for other in await records.all_events(session, dataset.id, event.entity)}
+    is_new = event.key not in kept
+    events = {other.key: other for other in delivered if other.entity == event.entity} | kept
+    standing = records.standing(list(events.values()))
     history = EventHistory(event.entity, records.ordered(standing))
     facts = [
         _fact(metric, part, fact)
@@ -184,6 +189,7 @@ async def _event(
         at_is_receipt=event.at_is_receipt,
         key=event.key,
         is_deletion=event.is_deletion,
+        is_before_deletion=not event.is_deletion and event.key not in {other.key for other in standing},
         is_new=is_new,
         link=event.link,
         body=event.body,

@@ -101,6 +101,51 @@ async def test_what_is_wrong_is_told_at_its_step_and_stops_nothing_else(shop: Wo
     assert (await shop.http.post(TRY.replace("erp", "nobody"), json={"body": 1}, headers=headers)).status_code == 404
 
 
+async def test_what_is_tried_is_what_then_happens(shop: World) -> None:
+    """Moments that can not be read, events of a deleted entity, and several events of one delivery."""
+    rules = {"entity": "item.id", "event": "item.event", "at": "item.at", "deleted": "item.event == 'deleted'"}
+    await shop.apply(
+        datasets={"orders": {"connection": "erp", "each": "body.events"} | rules},
+        metrics={
+            "hours": {
+                "unit": "hours",
+                "duration": {"dataset": "orders", "from": {"event": "placed"}, "to": {"event": "sent"}},
+                "aggregate": "avg",
+                "window": "all",
+            }
+        },
+        objectives={},
+    )
+
+    def events(*found: tuple[str, str, str]) -> bytes:
+        return json.dumps({"events": [dict(zip(("id", "event", "at"), one, strict=True)) for one in found]}).encode()
+
+    async def tried_and_sent(body: bytes, identity: str) -> tuple[dict[str, Any], Any]:
+        given = {"headers": signed(body, shop.services.clock(), identity=identity), "body": body.decode()}
+        found = (await shop.http.post(TRY, json=given, headers=headers)).json()["datasets"]
+        tried = next(item for item in found if item["dataset"] == "orders")
+        number = await send(shop, body, identity)
+        await apply_pending(shop.services)
+        (delivery,) = (await shop.http.get("/v1/deliveries?limit=1", headers=headers)).json()["items"]
+        assert delivery["id"] == number
+        intake = next(item for item in delivery["intakes"] if item["dataset"] == "orders")
+        assert (tried["outcome"], tried["reason"]) == (intake["outcome"], intake["reason"])
+        shown = (await shop.http.get("/v1/metrics/operations/hours", headers=headers)).json()["value"]
+        return tried, shown
+
+    headers = await shop.as_("read", "write")
+    both = (("a", "placed", "2026-11-20T09:00:00Z"), ("a", "sent", "2026-11-20T12:00:00Z"))
+    tried, shown = await tried_and_sent(events(*both), "m1")
+    assert [fact["value"] for event in tried["events"] for fact in event["facts"]] == ["3", "3"]
+    assert shown == "3"
+    tried, _ = await tried_and_sent(events(("b", "placed", "soon")), "m2")
+    assert tried["reason"] == "at gives no moment that can be read: it counts at the moment it was received"
+    await tried_and_sent(events(("a", "deleted", "2026-11-21T09:00:00Z")), "m3")
+    tried, shown = await tried_and_sent(events(("a", "placed", "2026-11-20T10:00:00Z")), "m4")
+    assert [(event["is_before_deletion"], event["facts"]) for event in tried["events"]] == [(True, [])]
+    assert shown is None
+
+
 async def test_a_past_delivery_is_tried_under_the_rules_of_now(shop: World) -> None:
     delivery = await send(shop, BODY, "a")
     await apply_pending(shop.services)

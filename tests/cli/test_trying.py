@@ -34,6 +34,7 @@ TRIED: dict[str, Any] = {
                     "at_is_receipt": True,
                     "key": "id:msg_1",
                     "is_deletion": False,
+                    "is_before_deletion": True,
                     "is_new": True,
                     "link": None,
                     "body": {},
@@ -75,7 +76,7 @@ def test_a_body_is_sent_as_it_is_and_every_step_is_shown(krsync: Krsync, seen: l
     for line in (
         "signature  ok",
         "orders: applied",
-        "its moment is the receipt",
+        "its moment is the receipt, counts no more: it was deleted since",
         "operations/spend: 120.5",
         "operations/days: left out: not finished",
         "approvals: ignored: where is false",

@@ -51,6 +51,7 @@ _TRIED = {
                     "at_is_receipt": False,
                     "key": "id:msg_1",
                     "is_deletion": False,
+                    "is_before_deletion": False,
                     "is_new": True,
                     "link": None,
                     "body": {"event": "po.approved", "po": {"id": "PO-7", "total": 120.5}},

@@ -27,7 +27,8 @@ class TriedFactView(View):
 
 
 class TriedEventView(View):
-    """One event of the delivery as a dataset would keep it. `is_new` False: it is there already, so nothing changes."""
+    """One event of the delivery as a dataset would keep it. `is_new` False: it is there already, so nothing changes.
+    `is_before_deletion`: its entity was deleted since, and what happened to it until then counts no more."""
 
     entity: str
     event: str | None
@@ -35,6 +36,7 @@ class TriedEventView(View):
     at_is_receipt: bool
     key: str
     is_deletion: bool
+    is_before_deletion: bool
     is_new: bool
     link: str | None
     body: Any
