@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from app.domain.aggregate import exact, rounded
 from app.domain.calendar import BusinessCalendar, business_calendar
 from app.domain.cycle import Cycle, dated_cycle, parse_cycle
 from app.domain.durations import wall_seconds
@@ -122,6 +123,10 @@ class Definition:
         if self.spec.duration is None:
             return 1
         return TIME_UNITS[self.spec.unit][1] or self.calendar.nominal_day
+
+    def in_unit(self, amount: Decimal) -> Decimal:
+        """What a record adds in the metric's unit: its amount, of durations in seconds."""
+        return amount if self.divisor == 1 else rounded(exact(amount) / self.divisor)
 
     def elapsed(self, start: datetime, end: datetime) -> Decimal:
         """The seconds from one moment to another by the clock that the metric's durations are counted in."""

@@ -4,7 +4,7 @@ changed since the sample before."""
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from app.domain.aggregate import aggregate, exact, rounded
+from app.domain.aggregate import aggregate
 from app.domain.language import MeasuredBaseline
 from app.domain.progress import progress
 from app.domain.window import TimeSpan
@@ -300,9 +300,7 @@ async def _part_value(
 
 
 def _record(fact: Fact, definition: Definition) -> ExplainedRecord:
-    value = fact.value
-    if value is not None and definition.divisor != 1:
-        value = rounded(exact(value) / definition.divisor)
+    value = None if fact.value is None else definition.in_unit(fact.value)
     return ExplainedRecord(
         part=fact.part,
         entity=fact.entity,

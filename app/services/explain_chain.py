@@ -6,7 +6,7 @@ from typing import Literal
 
 from app.domain.aggregate import exact, rounded
 from app.services.definitions import Definition
-from app.services.explain_rows import Row, Rows, shown_amount
+from app.services.explain_rows import Row, Rows
 from app.services.views.explain import Cause, DeltaCause, ExplainedChange, ExplainedRecord
 
 Key = tuple[str, str]
@@ -97,8 +97,8 @@ class Changes:
                     entity=row.entity,
                     label=row.label,
                     at=row.at,
-                    value_before=None if before is None else shown_amount(before, self._rules[0]),
-                    value_now=None if now is None else shown_amount(now, self._rules[1]),
+                    value_before=None if before is None else self._rules[0].in_unit(before.amount),
+                    value_now=None if now is None else self._rules[1].in_unit(now.amount),
                     link=row.link,
                 )
             )
@@ -115,7 +115,7 @@ def _record(row: Row, definition: Definition) -> ExplainedRecord:
         entity=row.entity,
         label=row.label,
         at=row.at,
-        value=shown_amount(row, definition),
+        value=definition.in_unit(row.amount),
         link=row.link,
         state=row.state,
         is_good=row.is_good,

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.domain import records as domain
-from app.domain.aggregate import aggregate, exact, exact_sum, ratio, rounded
+from app.domain.aggregate import aggregate, exact_sum, ratio
 from app.services.definitions import Definition
 from app.services.intervals import Cut, OpenDuration, cut, opened
 from app.store import evidence, records
@@ -221,10 +221,3 @@ def _aggregated(definition: Definition, part: str, rows: Iterable[Row]) -> Decim
         return Decimal(len({row.group for row in rows}))
     placed = sorted(rows, key=lambda row: (row.at, row.is_open, row.subject))
     return aggregate(how, [row.amount for row in placed], divisor=definition.divisor)
-
-
-def shown_amount(row: Row, definition: Definition) -> Decimal:
-    """A record's value in the metric's unit; a stretch's in seconds."""
-    if definition.divisor == 1:
-        return row.amount
-    return rounded(exact(row.amount) / definition.divisor)

@@ -198,11 +198,12 @@ async def _event(
 
 
 def _fact(metric: RevisedMetric, part: MetricPart, fact: Fact) -> TriedFactView:
+    definition = definition_of(metric.revision)
     return TriedFactView(
         metric=f"{metric.team.name}/{metric.metric.name}",
         part=part.part,
         counts=fact.value is not None,
-        value=fact.value,
+        value=None if fact.value is None else definition.in_unit(fact.value),
         at=fact.at,
         reason=fact.reason,
     )
