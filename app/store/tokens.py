@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -32,6 +32,8 @@ _joined: Any = select(
     col(Token.created_at),
     col(Token.revoked_at),
 ).outerjoin(Team, col(Team.id) == col(Token.team_id))
+# Every request asks this: written down once, it costs half.
+_BY_DIGEST: Any = _joined.where(col(Token.digest) == bindparam("digest"), col(Token.revoked_at).is_(None))
 
 
 def _stored(row: Any) -> StoredToken:
@@ -40,8 +42,7 @@ def _stored(row: Any) -> StoredToken:
 
 async def get_by_digest(session: AsyncSession, digest: str) -> StoredToken | None:
     """The token with that sha256 digest that is not revoked."""
-    found = await session.execute(_joined.where(col(Token.digest) == digest, col(Token.revoked_at).is_(None)))
-    row = found.first()
+    row = (await session.execute(_BY_DIGEST, {"digest": digest})).first()
     return None if row is None else _stored(row)
 
 
