@@ -57,13 +57,14 @@ async def measure(session: HttpJsonSession, query: HttpJsonQuery, window: Window
         session.require_whole(headers)
     root, steps = value_path(query.value)
     answer = answer_of(body if root == "body" else dict(headers), steps, query.aggregate, query.value)
+    told = body if root == "body" else [body, answer.value]
     return Measurement(
         value=answer.value,
         observed_at=now,
         query=_said(url, post, query),
         link=url if post is None else None,
         reason=answer.reason,
-        digest=digest_of(body),
+        digest=digest_of(told),
     )
 
 

@@ -162,8 +162,11 @@ async def test_nothing_is_zero_only_where_an_empty_list_says_so(body: Any, how: 
 @respx.mock
 async def test_a_number_may_be_in_a_header() -> None:
     respx.get(URL).respond(json=[], headers={"X-Total-Count": "123"})
-    assert (await measured(value='headers["X-Total-Count"]')).value == 123
+    found = await measured(value='headers["X-Total-Count"]')
+    assert found.value == 123
     assert (await measured(value="headers.x-count")).reason == "the answer has nothing at headers.x-count"
+    respx.get(URL).respond(json=[], headers={"X-Total-Count": "124"})
+    assert (await measured(value='headers["X-Total-Count"]')).digest != found.digest
 
 
 @respx.mock
