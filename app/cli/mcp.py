@@ -30,8 +30,18 @@ _INSTRUCTIONS = (
     "instructions."
 )
 _KEPT = (
-    *("id", "title", "objective", "cycle", "value", "baseline", "target", "target_rule", "projected_value"),
-    *("progress", "expected_progress", "status", "reason", "lifecycle", "freshness", "guardrails", "forecast"),
+    *("id", "title", "objective", "cycle", "metric", "value", "baseline", "target", "target_rule", "projected_value"),
+    *(
+        "progress",
+        "expected_progress",
+        "headline",
+        "status",
+        "reason",
+        "lifecycle",
+        "freshness",
+        "guardrails",
+        "forecast",
+    ),
     *("check_in", "owner", "kind", "source", "observed_at"),
 )
 
@@ -109,7 +119,7 @@ def _list_objectives(service: Service, given: Arguments) -> Json:
 
 
 def _health_check(service: Service, given: Arguments) -> Json:
-    return service.get(f"/v1/teams/{quote(given['team'], safe='')}/health-check")
+    return service.get(f"/v1/teams/{quote(given['team'], safe='')}/health-check", cycle=given.get("cycle"))
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -146,7 +156,7 @@ TOOLS: Mapping[str, Tool] = {
     ),
     "health_check": Tool(
         "The mid-cycle report of a team: what to keep, re-scope or drop, with reasons.",
-        {"team": _TEAM},
+        {"team": _TEAM, "cycle": {**_CYCLE, "description": "A cycle; without it, the running one of most objectives."}},
         ("team",),
         _health_check,
     ),

@@ -70,6 +70,7 @@ def test_an_unknown_version_is_answered_with_ours() -> None:
             {"since": "2026-11-15T09:00:00Z"},
         ),
         (call("health_check", team="it"), "/v1/teams/it/health-check", {}),
+        (call("health_check", team="it", cycle="2026-Q4"), "/v1/teams/it/health-check", {"cycle": "2026-Q4"}),
         (call("list_objectives", cycle="2026-Q4"), "/v1/objectives", {"cycle": "2026-Q4"}),
     ],
 )
@@ -95,7 +96,8 @@ def test_a_list_has_values_with_what_they_are_worth() -> None:
     found = told["result"]["structuredContent"]
     assert found["is_complete"] is False
     (item,) = found["key_results"]
-    assert (item["value"], item["status"], item["freshness"]["level"]) == ("8.7", "on_track", "fresh")
+    assert (item["value"], item["metric"]["unit"]) == ("8.7", "business_days")
+    assert (item["headline"]["word"], item["status"], item["freshness"]["level"]) == ("on_track", "on_track", "fresh")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ KEY_RESULT: dict[str, Any] = {
     "progress": 0.63,
     "expected_progress": 0.57,
     "status": "on_track",
+    "headline": {"word": "on_track", "tone": "good"},
     "freshness": {"level": "fresh", "age_seconds": 340, "fresh_within_seconds": 86400, "reason": None},
     "source": {"connection": "operations/jira", "health": "ok", "link": None},
 }
