@@ -18,6 +18,7 @@ from app.services.context import Services
 from app.services.definitions import team_cycle
 from app.services.explain import explain
 from app.services.input_graph import needs_cycle
+from app.services.kept_cycles import release_cycle
 from app.services.objectives import list_objectives
 from app.services.read.judged import Judged
 from app.services.read.judging import judge_rows
@@ -90,10 +91,7 @@ async def reopen_cycle(services: Services, team: str, cycle: str, *, actor: str,
         if close is None:
             raise Conflict(f"The cycle {cycle} of {team} is not closed.", code="cycle_not_closed")
         close.reopened_at, close.reopened_by, close.reopened_because = now, actor, reason
-        pinned = {name: span for name, span in owner.inherited.get("closed_cycles", {}).items() if name != cycle}
-        if pinned != owner.inherited.get("closed_cycles", {}):
-            # It is where the organisation's settings of today put it.
-            owner.inherited = owner.inherited | {"closed_cycles": pinned}
+        release_cycle(owner, cycle)
         await audit.append_audit(
             session,
             at=now,

@@ -30,6 +30,8 @@ from app.domain.window import TimeSpan, next_edge, resolve
 from app.store.rollup_rules import Rule
 from app.store.tables import MetricRevision, Team
 
+#: Where a team's inherited settings have the cycles that others must not move; app.services.kept_cycles writes it.
+KEPT_CYCLES = "closed_cycles"
 #: What a metric says of itself that does not change its numbers.
 _UNMEASURED = ("title", "description", "renamed_from", "silence")
 
@@ -85,10 +87,10 @@ def split_reference(reference: str, team: str) -> tuple[str, str]:
 def team_cycle(team: Team, name: str) -> Cycle:
     """A cycle of the team, in its timezone: of the calendar with the organisation's fiscal year, or one that the team
     or the organisation dates itself; ValueError for any other."""
-    sealed = team.inherited.get("closed_cycles", {}).get(name)
-    if sealed is not None:
-        # It was closed under other settings of the organisation: it stays where it was.
-        return Cycle(name, datetime.fromisoformat(sealed["start"]), datetime.fromisoformat(sealed["end"]))
+    kept = team.inherited.get(KEPT_CYCLES, {}).get(name)
+    if kept is not None:
+        # It was closed under other settings, or these know it no more: it stays where it was.
+        return Cycle(name, datetime.fromisoformat(kept["start"]), datetime.fromisoformat(kept["end"]))
     own = team.spec.get("cycles", {}).get(name) or team.inherited.get("cycles", {}).get(name)
     if own is not None:
         return dated_cycle(name, date.fromisoformat(own["start"]), date.fromisoformat(own["end"]), team_zone(team))

@@ -15,12 +15,13 @@ from app.domain.records import JsonValue
 from app.errors import VersionConflict
 from app.services.apply import reapply_within
 from app.services.context import Services
-from app.services.definitions import dump, team_cycle
+from app.services.definitions import KEPT_CYCLES, dump, team_cycle
 from app.services.inheritance import inherited_settings
+from app.services.kept_cycles import cycles_of, keep_cycles
 from app.services.team_file.organisation import check_organisation_file
 from app.services.team_file.problems import InvalidTeamFile, Problem, pointer
 from app.services.views.organisation import MovedCycleView, OrganisationPlanView, OrganisationView
-from app.store import audit, closes
+from app.store import audit
 from app.store import organisation_settings as store
 from app.store.database import Session
 from app.store.tables import Organisation, Team
@@ -93,21 +94,17 @@ async def _apply(
     changed: list[str] = []
     moved: list[MovedCycleView] = []
     for team in await store.lock_teams(session):
-        pinned = await _closed_cycles(session, team)
-        inherited = inherited_settings(checked.file, team.name) | ({"closed_cycles": pinned} if pinned else {})
-        if team.inherited == inherited:
+        inherited = inherited_settings(checked.file, team.name)
+        if {key: value for key, value in team.inherited.items() if key != KEPT_CYCLES} == inherited:
             continue
-        names = [item.cycle for item in await closes.team_cycles(session, team=team.name)]
-        spans = {name: team_cycle(team, name) for name in names}
+        cycles = await cycles_of(session, team)
         team.inherited = inherited
+        await keep_cycles(session, team, cycles)
         await session.flush()
-        for name in names:
-            try:
-                after = team_cycle(team, name)
-            except ValueError:
-                continue  # an earlier instance of a cycle that is no more; a current one is refused below
-            if after != spans[name]:
-                moved.append(_moved(team, name, spans[name].start, spans[name].end, after.start, after.end))
+        for name, cycle in cycles.items():
+            after = team_cycle(team, name)
+            if after != cycle:
+                moved.append(_moved(team, name, cycle.start, cycle.end, after.start, after.end))
         changed.append(team.name)
         try:
             await reapply_within(session, services, team.name, actor=actor)
@@ -120,15 +117,6 @@ def _of_team(problem: Problem, team: str) -> Problem:
     """What a team's file could not live with, said of the organisation's."""
     message = f"the team {team} could not go on with this: {pointer(problem.path)}: {problem.message}"
     return Problem((), problem.code, message, problem.suggestion)
-
-
-async def _closed_cycles(session: Session, team: Team) -> dict[str, Any]:
-    """When the team's closed cycles began and ended: other settings do not move what is sealed."""
-    found = {}
-    for name in sorted(await closes.closed_cycles(session, team.id)):
-        span = team_cycle(team, name)
-        found[name] = {"start": span.start.isoformat(), "end": span.end.isoformat()}
-    return found
 
 
 def _moved(

@@ -19,6 +19,7 @@ from app.domain.language import (
 from app.errors import Conflict
 from app.services.definitions import dump, split_reference
 from app.services.inheritance import inherit
+from app.services.kept_cycles import cycles_of, keep_cycles, refuse_other_days
 from app.services.ledger import Ledger, Reconciled, Touched
 from app.services.left_over import drop_left_over
 from app.services.renames import rename, renames_in
@@ -104,7 +105,10 @@ class _Reconciliation:
             assert team is not None
         self._ledger.done = Reconciled(team)
         if team.spec != spec:
+            await refuse_other_days(self._session, team, spec.get("cycles", {}))
+            cycles = await cycles_of(self._session, team)
             await self._ledger.update(team, "team", spec)
+            await keep_cycles(self._session, team, cycles)
         else:
             self._ledger.unchanged("team", team)
         return team

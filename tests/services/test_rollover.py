@@ -4,14 +4,20 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from app.domain.document import read_yaml
+from app.errors import Conflict
 from app.services import read
 from app.services.apply import apply_team_file
 from app.services.backfill_requests import request_backfill
+from app.services.close import reopen_cycle
+from app.services.definitions import team_cycle
 from app.services.health_check import read_health_check
 from app.services.restate import RECHECK
+from app.store import organisation
 from tests.services.story import TEAM, Story
-from tests.services.test_close import FILE, Q4, a_quarter, close, order, tell
+from tests.services.test_close import FILE, Q4, a_quarter, close, cycle, order, tell
 from workers.housekeeping import keep_house
 
 OTHER = """
@@ -65,6 +71,38 @@ async def test_a_cycle_of_one_teams_own_does_no_harm_to_anothers_metric(story: S
             assert view is not None
             assert (view.value, view.status) == (None, "unknown")
             assert "support knows no cycle fair" in (view.reason or "")
+
+
+async def test_a_named_cycle_that_the_file_knows_no_more_stays_where_it_was(story: Story) -> None:
+    named = FILE.replace("team: support", "team: support\ncycles:\n  fair: {start: 2026-11-01, end: 2026-11-20}")
+    await story.apply(named.replace(Q4, "fair"))
+    await tell(story, order("o1", "2026-11-03T12:00:00Z"))
+    await story.apply(named)  # the objective goes on to the quarter
+    await story.apply(FILE)
+    await story.later(hours=2)
+    ended = await story.key_result("sales", cycle="fair")
+    assert (ended.cycle.state, ended.cycle.start, ended.cycle.end) == ("ended", date(2026, 11, 1), date(2026, 11, 20))
+    assert (await cycle(story, "fair")).objectives == 1
+    assert await close(story, "fair")
+    await reopen_cycle(story.services, TEAM, "fair", actor="ada", reason="Too early")
+    assert (await cycle(story, "fair")).state == "reopened"
+    await story.apply(named.replace("2026-11-20", "2026-11-22"))  # dated anew, it is where the file says
+    assert (await cycle(story, "fair")).end == date(2026, 11, 22)
+
+
+async def test_a_closed_cycle_is_not_dated_anew_and_not_moved_by_another_timezone(story: Story) -> None:
+    named = FILE.replace("team: support", "team: support\ncycles:\n  fair: {start: 2026-11-01, end: 2026-11-20}")
+    await story.apply(named.replace(Q4, "fair"))
+    await close(story, "fair")
+    with pytest.raises(Conflict) as refused:
+        await story.apply(named.replace("2026-11-20", "2026-11-22"))
+    assert refused.value.code == "cycle_closed"
+    await story.apply(named.replace("team: support", "team: support\ntimezone: America/New_York"))
+    async with story.services.database.reading() as session:
+        team = await organisation.get_team(session, TEAM)
+        assert team is not None
+        assert team_cycle(team, "fair").end == datetime(2026, 11, 20, tzinfo=UTC)
+    assert (await cycle(story, "fair")).end == date(2026, 11, 20)
 
 
 async def test_the_workers_see_to_sealed_values_and_to_history_that_was_asked_for(story: Story) -> None:

@@ -1,6 +1,6 @@
 """How values are shown to readers."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -18,6 +18,8 @@ from app.services.views import (
     HeadlineView,
 )
 from app.store.tables import Sample, Team
+
+_HALF_A_DAY = timedelta(hours=12)
 
 
 def coverage_of(value: Sample | Computed | None) -> float | None:
@@ -41,10 +43,12 @@ def number(share: Fraction | None) -> float | None:
 def cycle_view(cycle: Cycle, team: Team, now: datetime | None = None) -> CycleView:
     """A cycle in the team's local days; with `now`, whether it is to come, running or over."""
     zone = team_zone(team)
+    # The nearest midnight: a cycle that is kept from another timezone begins and ends some hours beside one.
+    start, end = ((moment + _HALF_A_DAY).astimezone(zone).date() for moment in (cycle.start, cycle.end))
     return CycleView(
         name=cycle.name,
-        start=cycle.start.astimezone(zone).date(),
-        end=cycle.end.astimezone(zone).date(),
+        start=start,
+        end=end,
         state=None if now is None else cycle_state(cycle, now),
     )
 
