@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from app.api.problem import plain_error
 from app.domain.document import DocumentError, read_yaml
+from app.domain.scalars import PATTERN_MEANINGS
 from app.domain.strict_json import StrictJsonError, loads
 from app.errors import FieldError, InvalidInput, TooLarge, UnsupportedMedia
 from connectors.contract import JsonValue
@@ -165,7 +166,9 @@ def field_errors(errors: Sequence[Mapping[str, object]]) -> tuple[FieldError, ..
 
 
 def _sentence(error: Mapping[str, object]) -> str:
-    message = str(error["msg"])
+    message, context = str(error["msg"]), error.get("ctx")
+    if isinstance(context, Mapping):  # a pattern is for programs
+        message = PATTERN_MEANINGS.get(str(context.get("pattern")), message)
     return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")
 
 

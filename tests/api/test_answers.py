@@ -336,3 +336,12 @@ async def test_the_documents_examples_have_the_shapes_they_illustrate(world: Wor
     assert msgspec.json.decode((await world.http.get("/openapi.json")).content) == msgspec.json.decode(
         msgspec.json.encode(document)
     )
+
+
+@on_sqlite
+async def test_a_name_that_is_none_is_answered_in_words(world: World) -> None:
+    await world.apply()
+    answer = await world.http.get("/v1/deliveries?connection=operations/erp", headers=await world.as_("read"))
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/connection"
+    assert error["detail"] == "A name of lower-case letters, digits and _ that starts with a letter is expected."
