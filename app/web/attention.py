@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
+from app.domain.health_detectors import LOW_CHANCE
 from app.services.views import KeyResultView
 from app.web.format import amount, bound, guarded, percent, quantity, sentence, span, value_of, words
 
-#: In danger before silent before late.
-_ORDER = ("error", "missed", "void", "at_risk", "stale", "no_data", "behind")
+#: In danger before silent before late; what is on track comes last, and only where it will hardly end well.
+_ORDER = ("error", "missed", "void", "at_risk", "stale", "no_data", "behind", "on_track")
 _SILENT = ("error", "stale", "no_data")
 
 
@@ -28,11 +30,17 @@ def needs(views: Sequence[KeyResultView]) -> list[Need]:
     grouped: dict[tuple[str, str], list[KeyResultView]] = {}
     for view in views:
         word = view.headline.word
-        if word in _ORDER and view.cycle.state != "closed":
+        if word in _ORDER and view.cycle.state != "closed" and (word != "on_track" or is_unlikely(view)):
             source = view.source.connection if word in _SILENT else None
             grouped.setdefault((word, source or view.id), []).append(view)
     found = [_need(group) for group in grouped.values()]
     return sorted(found, key=lambda need: (_ORDER.index(need.view.headline.word), _ahead(need.view)))
+
+
+def is_unlikely(view: KeyResultView) -> bool:
+    """Whether a key result has the pace that is expected by now, and is foretold to miss its target all the same."""
+    chance = None if view.forecast is None else view.forecast.chance_of_target
+    return view.headline.word == "on_track" and chance is not None and Decimal(str(chance)) <= LOW_CHANCE
 
 
 def _ahead(view: KeyResultView) -> float:
@@ -71,6 +79,10 @@ def reason(view: KeyResultView) -> str:
         name = sentence(guard.metric.partition("/")[2])
         so = "until it is, the target does not count as met"
         return f"{name} is {guarded(guard)} and must be {bound(guard.must)}: {so}."
+    if view.forecast is not None and is_unlikely(view):
+        goal = quantity(view.target, unit) if view.compliance is None else bound(view.compliance.bound, unit)
+        ahead, chance = amount(view.forecast.value_at_end), percent(view.forecast.chance_of_target)
+        return f"As it should be by now, but heading for {ahead}: the chance of {goal} is {chance}."
     if view.compliance is not None and view.compliance.holds is False:
         return f"{value_of(view)}, and must be {bound(view.compliance.bound, unit)}."
     if view.progress is None:

@@ -14,7 +14,7 @@ from app.domain.status import Headline, KeyResultStatus, headline
 from app.services.tokens import Principal
 from app.services.views import HeadlineView, KeyResultView
 from app.web import format as formats
-from app.web.attention import reason
+from app.web.attention import is_unlikely, reason
 
 _ROOM = Path(__file__).parent
 _TYPES = {
@@ -118,6 +118,7 @@ def _environment() -> Environment:
         static_url=static_url,
         word_of=word_of,
         why_of=reason,
+        is_unlikely=is_unlikely,
         tone_of=tone_of,
         forecast_band=forecast_band,
         ago=formats.ago,

@@ -134,3 +134,25 @@ def test_nothing_that_is_missed_is_rounded_up_to_what_it_misses() -> None:
         "Load is 8.00004 and must be ≤ 8: until it is, the target does not count as met.",
         "95.996 hours, and must be ≥ 96 hours.",
     ]
+
+
+def test_what_is_on_track_for_something_else_than_its_target_is_said_last() -> None:
+    ahead = {"value_at_end": "161893", "low": "153851", "high": "169935"}
+    budget = {"baseline": "180000", "target": "150000", "value": "102859", "progress": 0.73}
+    spent = key_result("spent", "on_track", **budget, forecast=ahead | {"chance_of_target": 0.05})
+    held = key_result(
+        "held",
+        "on_track",
+        **dict.fromkeys(("baseline", "target", "progress")),
+        target_rule={"maintain": ">= 96"},
+        compliance={"bound": ">= 96", "holds": True, "remaining": "1"},
+        forecast=ahead | {"chance_of_target": 0.1},
+    )
+    well = key_result("well", "on_track", **budget, forecast=ahead | {"chance_of_target": 0.4})
+    found = needs([spent, well, held, key_result("late", "behind")])
+    assert [need.view.title for need in found] == ["late", "held", "spent"]
+    said = [need.why.replace("\u202f", "").replace("\u00a0", " ") for need in found]
+    assert said[1:] == [
+        "As it should be by now, but heading for 161893: the chance of ≥ 96 hours is 10%.",
+        "As it should be by now, but heading for 161893: the chance of 150000 hours is 5%.",
+    ]
