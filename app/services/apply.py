@@ -4,7 +4,7 @@ A plan is an apply that is rolled back: what it foretells is what an apply then 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,6 @@ from app.domain.language import MeasuredBaseline, MetricSpec, TeamFile
 from app.domain.records import JsonValue
 from app.errors import Conflict, FieldError, InvalidInput, NotFound, VersionConflict
 from app.services import planning
-from app.services.alignment import edges_of
 from app.services.baselines import freeze_due
 from app.services.build import build_within
 from app.services.context import Services
@@ -23,6 +22,7 @@ from app.services.deliveries import apply_within
 from app.services.evaluate import evaluate
 from app.services.export import team_value
 from app.services.input_graph import input_graph
+from app.services.known_names import discreet, known_names
 from app.services.ledger import Reconciled
 from app.services.notify.channels import reference_of
 from app.services.plans import UNUSED, plan_pulls
@@ -33,7 +33,7 @@ from app.services.team_file import CheckedTeamFile, KnownNames, Problem, check_t
 from app.services.team_file.problems import InvalidTeamFile as InvalidTeamFile
 from app.services.team_file.silences import settle
 from app.services.views import PlanView, WarningView
-from app.store import inputs, organisation, organisation_settings, pulls
+from app.store import inputs, organisation, pulls
 from app.store.database import Session
 from connectors.secrets import secrets_of
 
@@ -62,10 +62,12 @@ async def plan_team_file(
     actor: str,
     prune: bool = False,
     managed_by: ManagedBy = "file",
+    hidden: Collection[str] = (),
 ) -> PlanView:
-    """What an apply would change, in numbers, on stored records; nothing is kept."""
+    """What an apply would change, in numbers, on stored records; nothing is kept. Of the `hidden` teams, the caller may
+    name nothing, and nothing is told."""
     async with services.database.reading() as session:
-        known = await _known_names(session, team)
+        known = await known_names(session, team, hidden)
     checked = await asyncio.to_thread(_checked, services, value, team, known)
     outcome: PlanView | None = None
     try:
@@ -74,7 +76,7 @@ async def plan_team_file(
             raise _RolledBack
     except _RolledBack:
         assert outcome is not None
-        return outcome
+        return discreet(outcome, hidden)
 
 
 async def apply_team_file(
@@ -85,19 +87,28 @@ async def apply_team_file(
     actor: str,
     prune: bool = False,
     managed_by: ManagedBy = "file",
+    hidden: Collection[str] = (),
 ) -> PlanView:
-    """Make the team what the file says, as one transaction. Raises InvalidTeamFile."""
+    """Make the team what the file says, as one transaction; `hidden` as in a plan. Raises InvalidTeamFile."""
     async with services.database.reading() as session:
-        known = await _known_names(session, team)
+        known = await known_names(session, team, hidden)
     checked = await asyncio.to_thread(_checked, services, value, team, known)
     async with services.database.writing() as session:
         outcome = await _apply(session, services, checked, actor, prune, managed_by, touch=None, is_plan=False)
     await _ring(services)
-    return outcome
+    return discreet(outcome, hidden)
 
 
 async def put_object(
-    services: Services, team: str, kind: str, name: str, value: JsonValue, *, actor: str, if_match: int | None = None
+    services: Services,
+    team: str,
+    kind: str,
+    name: str,
+    value: JsonValue,
+    *,
+    actor: str,
+    if_match: int | None = None,
+    hidden: Collection[str] = (),
 ) -> PlanView:
     """Create or replace one object of a team; the same checks as for a file hold for the whole."""
     async with services.database.writing() as session:
@@ -112,11 +123,11 @@ async def put_object(
         tree = await team_value(session, team) or {"version": 1, "team": team}
         await _check_version(session, team, kind, name, if_match)
         _put(tree, kind, name, value)
-        checked = _checked(services, tree, team, await _known_names(session, team), at=_place(tree, kind, name))
+        checked = _checked(services, tree, team, await known_names(session, team, hidden), at=_place(tree, kind, name))
         touch = Touch(kind, name)
         outcome = await _apply(session, services, checked, actor, False, "api", touch=touch, is_plan=False)
     await _ring(services)
-    return outcome if renamed is None else _with_rename(outcome, team, renamed)
+    return discreet(outcome if renamed is None else _with_rename(outcome, team, renamed), hidden)
 
 
 def _with_rename(outcome: PlanView, team: str, renamed: Rename) -> PlanView:
@@ -130,7 +141,14 @@ def _with_rename(outcome: PlanView, team: str, renamed: Rename) -> PlanView:
 
 
 async def delete_object(
-    services: Services, team: str, kind: str, name: str, *, actor: str, if_match: int | None = None
+    services: Services,
+    team: str,
+    kind: str,
+    name: str,
+    *,
+    actor: str,
+    if_match: int | None = None,
+    hidden: Collection[str] = (),
 ) -> PlanView:
     """Delete one object of a team; InvalidTeamFile where another one needs it."""
     async with services.database.writing() as session:
@@ -141,7 +159,7 @@ async def delete_object(
             raise NotFound if now_named is None else NotFound(f"It was renamed: it is {now_named} now.", code="renamed")
         await _check_version(session, team, kind, name, if_match)
         try:
-            checked = _checked(services, tree, team, await _known_names(session, team))
+            checked = _checked(services, tree, team, await known_names(session, team, hidden))
         except InvalidTeamFile as error:
             if any(problem.code != "unknown_name" for problem in error.problems):
                 raise
@@ -149,6 +167,7 @@ async def delete_object(
             raise _in_use(_users(team, error.problems)) from None
         touch = Touch(kind, name)
         outcome = await _apply(session, services, checked, actor, True, "api", touch=touch, is_plan=False)
+        outcome = discreet(outcome, hidden)
         kept = next((one for one in outcome.changes if (one.kind, one.id) == (kind, f"{team}/{name}")), None)
         if kept is not None and kept.action == "kept":
             reason = str(kept.reason)
@@ -162,7 +181,7 @@ async def delete_object(
 async def reapply_within(session: Session, services: Services, team: str, *, actor: str) -> None:
     """Apply a team's own file again, inside the caller's transaction: what it inherits has changed."""
     tree = await team_value(session, team)
-    checked = _checked(services, tree, team, await _known_names(session, team))
+    checked = _checked(services, tree, team, await known_names(session, team))
     nothing = Touch("organisation", team)
     await _apply(session, services, checked, actor, False, "api", touch=nothing, is_plan=False)
 
@@ -190,25 +209,6 @@ async def _ring(services: Services) -> None:
 
 
 # --- checking --------------------------------------------------------------------------------------------------------
-
-
-async def _known_names(session: Session, team: str) -> KnownNames:
-    """What a team's file may refer to of other teams."""
-    teams = await organisation.list_teams(session, limit=100_000)
-    objectives = await organisation.list_objectives(session, limit=100_000)
-    formulas = await inputs.live_formulas(session)
-    settings = await organisation_settings.get_organisation(session)
-    inherited = {} if settings is None else settings.spec
-    return KnownNames(
-        teams=frozenset(known.name for known in teams),
-        objectives=frozenset(f"{owner.name}/{objective.name}" for objective, owner in objectives),
-        metrics=await inputs.named_metrics(session),
-        formulas={name: read for name, read in formulas.items() if not name.startswith(f"{team}/")},
-        edges=[edge for objective, owner in objectives for edge in edges_of(objective, owner)],
-        cycles=frozenset(inherited.get("cycles", {})),
-        presets=frozenset(inherited.get("presets", {})),
-        fiscal_year_start=inherited.get("fiscal_year_start", 1),
-    )
 
 
 def _checked(

@@ -126,6 +126,20 @@ async def users_of(session: AsyncSession, metric_id: int) -> list[str]:
     return sorted({f"{row[0]}/{row[1]}" for query in queries for row in await session.execute(query)})
 
 
+async def wanted_by(session: AsyncSession, team: str) -> set[str]:
+    """The metrics that a team's current key results measure and their guardrails watch, as `team/name`."""
+    wanting = select(col(KeyResult.id)).join(Team, col(Team.id) == col(KeyResult.team_id))
+    wanting = wanting.where(col(Team.name) == team, col(KeyResult.is_current).is_(True))
+    named = select(col(Team.name), col(Metric.name)).join(Metric, col(Metric.team_id) == col(Team.id))
+    queries = (
+        named.join(KeyResult, col(KeyResult.metric_id) == col(Metric.id)).where(col(KeyResult.id).in_(wanting)),
+        named.join(GuardrailMetric, col(GuardrailMetric.metric_id) == col(Metric.id)).where(
+            col(GuardrailMetric.key_result_id).in_(wanting)
+        ),
+    )
+    return {f"{row[0]}/{row[1]}" for query in queries for row in await session.execute(query)}
+
+
 async def teams_read_by(session: AsyncSession, team_id: int) -> dict[int, Team]:
     """The other teams whose metrics a team's key results, guardrails and formulas read, directly or through others."""
     direct = select(col(KeyResult.metric_id)).where(col(KeyResult.team_id) == team_id, col(KeyResult.is_current))

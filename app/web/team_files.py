@@ -44,7 +44,7 @@ async def change_file(request: Request, services: World, editor: Editor, team: s
         document = read_yaml(text.encode())
         try:
             act = apply_team_file if is_apply else plan_team_file
-            plan = await act(services, document.value, team=team, actor=editor.actor)
+            plan = await act(services, document.value, team=team, actor=editor.actor, hidden=editor.hidden)
         except InvalidTeamFile as error:
             problems = [format_problem("file", document, problem) for problem in error.problems]
     except DocumentError as error:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import World, on_sqlite
+from tests.api.conftest import TEAM_FILE, World, on_sqlite
 from tests.api.test_access import NEEDS, filled, operations
 
 SECRET = "quietly"
@@ -99,3 +99,48 @@ async def test_a_team_opens_and_closes_with_its_file(world: World, is_private: b
     assert one.status_code == (404 if is_private else 200)
     listed = (await world.http.get("/v1/teams", headers=headers)).json()["items"]
     assert [team["id"] for team in listed] == ([] if is_private else ["operations"])
+
+
+def reading(metric: str) -> dict[str, Any]:
+    return {"team": "curious", "objectives": {"peek": {"title": "Peek", "cycle": "2026-Q4", "key_results": {
+        "theirs": {"metric": metric, "baseline": 0, "target": 10}}}}}  # fmt: skip
+
+
+async def plan_of(world: World, headers: Any, verb: str = "plan", **file: Any) -> Any:
+    file = {"version": 1, **file}
+    return await world.http.post(f"/v1/teams/{file['team']}/{verb}", json=file, headers=headers)
+
+
+@on_sqlite
+async def test_no_file_of_another_team_reads_a_private_ones_metric(world: World) -> None:
+    await both_teams(world)
+    writer, admin = await world.as_("read", "write"), await world.as_("admin")
+    refused = await plan_of(world, writer, "apply", **reading(f"{SECRET}.satisfaction"))
+    nowhere = await plan_of(world, writer, "apply", **reading("nobody.satisfaction"))
+    assert (refused.status_code, refused.json()["errors"]) == (422, [
+        one | {"detail": one["detail"].replace("nobody", SECRET)} for one in nowhere.json()["errors"]
+    ])  # fmt: skip
+    # Who sees the team may let another one read of it; from then on its file is applied by whoever may write.
+    assert (await plan_of(world, admin, "apply", **reading(f"{SECRET}.satisfaction"))).status_code == 200
+    assert (await plan_of(world, writer, "apply", **reading(f"{SECRET}.satisfaction"))).status_code == 200
+    assert (await plan_of(world, writer, "apply", **reading(f"{SECRET}.orders_placed"))).status_code == 422
+
+
+@on_sqlite
+async def test_a_plan_names_no_private_team_that_reads_of_what_it_changes(world: World) -> None:
+    await world.apply()
+    await world.apply(**reading("operations.satisfaction") | {"private": True})
+    mood = {"mood": TEAM_FILE["metrics"]["satisfaction"] | {"renamed_from": "satisfaction"}}
+    renamed = {"version": 1, "team": "operations", "metrics": mood}
+    bare = {"version": 1, "team": "operations"}
+    for headers, is_told in ((await world.as_("admin"), True), (await world.as_("write", team="operations"), False)):
+        for file, prune in ((renamed, "false"), (bare, "true")):
+            path = f"/v1/teams/operations/plan?prune={prune}"
+            told = await world.http.post(path, json=file, headers=headers)
+            assert told.status_code == 200, told.text
+            assert ("curious/theirs" in told.text) is is_told
+    kept = {change["id"]: change["reason"] for change in told.json()["changes"]}
+    assert kept["operations/satisfaction"] == "needed by a private team"
+    await world.http.post("/v1/teams/operations/apply?prune=true", json=bare, headers=headers)
+    refused = await world.http.delete("/v1/metrics/operations/satisfaction", headers=headers)
+    assert (refused.status_code, "a private team" in refused.text, "curious" in refused.text) == (409, True, False)

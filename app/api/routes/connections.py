@@ -174,7 +174,16 @@ async def put(
     it is sealed, and shown this once. Needs `write`."""
     version = if_match(request)
     secret = with_sealed_secret(body) if query.generate_secret else None
-    plan = await put_object(context.services, team, "connection", name, body, actor=principal.actor, if_match=version)
+    plan = await put_object(
+        context.services,
+        team,
+        "connection",
+        name,
+        body,
+        actor=principal.actor,
+        hidden=principal.hidden,
+        if_match=version,
+    )
     generated = None
     if secret is not None:
         generated = generate_webhook_secret()
@@ -213,7 +222,9 @@ async def delete(
     """Refused while a dataset or metric reads through it. Needs `write`."""
     version = if_match(request)
     return result(
-        await delete_object(context.services, team, "connection", name, actor=principal.actor, if_match=version)
+        await delete_object(
+            context.services, team, "connection", name, actor=principal.actor, hidden=principal.hidden, if_match=version
+        )
     )
 
 

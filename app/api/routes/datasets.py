@@ -147,7 +147,16 @@ async def put(
     """The team file's object as JSON. Needs `write`."""
     version = if_match(request)
     return result(
-        await put_object(context.services, team, "dataset", name, body, actor=principal.actor, if_match=version)
+        await put_object(
+            context.services,
+            team,
+            "dataset",
+            name,
+            body,
+            actor=principal.actor,
+            hidden=principal.hidden,
+            if_match=version,
+        )
     )
 
 
@@ -163,4 +172,8 @@ async def delete(
 ) -> Response:
     """Refused while a metric reads it. Its records go with it. Needs `write`."""
     version = if_match(request)
-    return result(await delete_object(context.services, team, "dataset", name, actor=principal.actor, if_match=version))
+    return result(
+        await delete_object(
+            context.services, team, "dataset", name, actor=principal.actor, hidden=principal.hidden, if_match=version
+        )
+    )

@@ -283,7 +283,16 @@ async def put(
     """The team file's object as JSON, with the objective it belongs to. Needs `write`."""
     version = if_match(request)
     return result(
-        await put_object(context.services, team, "key_result", name, body, actor=principal.actor, if_match=version)
+        await put_object(
+            context.services,
+            team,
+            "key_result",
+            name,
+            body,
+            actor=principal.actor,
+            hidden=principal.hidden,
+            if_match=version,
+        )
     )
 
 
@@ -300,7 +309,9 @@ async def delete(
     """Needs `write`."""
     version = if_match(request)
     return result(
-        await delete_object(context.services, team, "key_result", name, actor=principal.actor, if_match=version)
+        await delete_object(
+            context.services, team, "key_result", name, actor=principal.actor, hidden=principal.hidden, if_match=version
+        )
     )
 
 

@@ -244,7 +244,16 @@ async def put(
     """The team file's object as JSON. Another definition makes another revision. Needs `write`."""
     version = if_match(request)
     return result(
-        await put_object(context.services, team, "metric", name, body, actor=principal.actor, if_match=version)
+        await put_object(
+            context.services,
+            team,
+            "metric",
+            name,
+            body,
+            actor=principal.actor,
+            hidden=principal.hidden,
+            if_match=version,
+        )
     )
 
 
@@ -260,4 +269,8 @@ async def delete(
 ) -> Response:
     """Refused while a key result uses it. Needs `write`."""
     version = if_match(request)
-    return result(await delete_object(context.services, team, "metric", name, actor=principal.actor, if_match=version))
+    return result(
+        await delete_object(
+            context.services, team, "metric", name, actor=principal.actor, hidden=principal.hidden, if_match=version
+        )
+    )

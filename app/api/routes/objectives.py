@@ -132,7 +132,16 @@ async def put(
     """The team file's object as JSON. Without `key_results` those it has stay. Needs `write`."""
     version = if_match(request)
     return result(
-        await put_object(context.services, team, "objective", name, body, actor=principal.actor, if_match=version)
+        await put_object(
+            context.services,
+            team,
+            "objective",
+            name,
+            body,
+            actor=principal.actor,
+            hidden=principal.hidden,
+            if_match=version,
+        )
     )
 
 
@@ -149,5 +158,7 @@ async def delete(
     """Its key results go with it. Needs `write`."""
     version = if_match(request)
     return result(
-        await delete_object(context.services, team, "objective", name, actor=principal.actor, if_match=version)
+        await delete_object(
+            context.services, team, "objective", name, actor=principal.actor, hidden=principal.hidden, if_match=version
+        )
     )

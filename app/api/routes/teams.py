@@ -135,7 +135,11 @@ async def plan(
     """Objects and key results before and after, on stored records. Nothing is kept. Needs `write`."""
 
     async def act() -> Response:
-        return result(await plan_team_file(context.services, body, team=team, actor=principal.actor, prune=query.prune))
+        return result(
+            await plan_team_file(
+                context.services, body, team=team, actor=principal.actor, hidden=principal.hidden, prune=query.prune
+            )
+        )
 
     return await once(context, request, principal, await raw_body(request), act)
 
@@ -159,7 +163,9 @@ async def apply(
 
     async def act() -> Response:
         return result(
-            await apply_team_file(context.services, body, team=team, actor=principal.actor, prune=query.prune)
+            await apply_team_file(
+                context.services, body, team=team, actor=principal.actor, hidden=principal.hidden, prune=query.prune
+            )
         )
 
     return await once(context, request, principal, await raw_body(request), act)
