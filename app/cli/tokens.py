@@ -37,8 +37,13 @@ def create(
     body: dict[str, Any] = {"name": name, "scopes": list(dict.fromkeys(scope))}
     if team is not None:
         body["team"] = team
-    with connect() as service:
-        answer = service.request("POST", "/v1/tokens", json=body).json()
+    try:
+        with connect() as service:
+            answer = service.request("POST", "/v1/tokens", json=body).json()
+    except BaseException:
+        if out is not None:
+            out.unlink()  # an empty one would only be in the way of the next attempt
+        raise
     token = str(answer["token"])
     if descriptor is not None:
         with os.fdopen(descriptor, "w") as file:

@@ -94,6 +94,12 @@ def read_yaml(
     return Document(builder.root, builder.marks)
 
 
+def is_plain_text(text: str) -> bool:
+    """Whether a plain scalar of that text is read as text, and not as a word or a number of YAML 1.2."""
+    numbers = (_INTEGER, _OCTAL, _HEXADECIMAL, _DECIMAL, _NOT_FINITE)
+    return text not in _WORDS and not any(number.fullmatch(text) for number in numbers)
+
+
 def _text(data: bytes) -> str:
     try:
         text = data.decode().removeprefix("\ufeff")

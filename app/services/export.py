@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from app.domain.document import is_plain_text
 from app.services.reconcile import TEAM_KEYS
 from app.store import organisation
 from app.store.database import Session
@@ -104,7 +105,7 @@ def _written(tree: dict[str, Any]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes decimals as plain numbers and never an alias."""
+    """Writes decimals as plain numbers, in quotes what is read as a number and is none, and never an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -115,4 +116,11 @@ def _decimal(dumper: _Dumper, value: Decimal) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:float" if "." in text else "tag:yaml.org,2002:int", text)
 
 
+def _string(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    # PyYAML knows the numbers of YAML 1.1, where 1e5 is a text, and folds the line break U+0085 into spaces.
+    style = None if is_plain_text(value) and "\x85" not in value else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
 _Dumper.add_representer(Decimal, _decimal)
+_Dumper.add_representer(str, _string)

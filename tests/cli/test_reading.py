@@ -327,6 +327,11 @@ def test_a_token_is_shown_once_or_written_for_its_owner_alone(krsync: Krsync, se
     again = krsync("token", "create", "ci", "--scope", "read", "--out", file)
     assert again.code == 2
     assert len(bodies) == 2  # none was made that could not be written down
+    serving(lambda request: httpx.Response(422, json={"title": "There is no such team."}))
+    missing = tmp_path / "missing"
+    assert krsync("token", "create", "ci", "--scope", "read", "--team", "oops", "--out", missing).code != 0
+    assert not missing.exists()
+    serving(answer)
     assert krsync("token", "create", "ci", "--scope", "root").code == 2
 
 

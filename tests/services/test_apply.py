@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.document import read_yaml
 from app.domain.records import JsonValue as Json
 from app.errors import Conflict, NotFound, VersionConflict
 from app.services import apply as applying
@@ -123,6 +124,17 @@ async def test_the_second_time_nothing_changes(story: Story) -> None:
     assert len(again.changes) == len(first.changes)
     assert again.effects == []
     assert await story.dump() == before
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "title", ["1e5", "0o17", "0x1F", "-.5", "12", ".inf", "null", "yes", "a\u0085b", "# 1", "x: y"]
+)
+async def test_a_text_that_looks_like_another_value_is_exported_as_a_text(story: Story, title: str) -> None:
+    tree: Any = {"version": 1, "team": TEAM, "title": title, "metrics": {"said": {"unit": "1", "manual": {}}}}
+    await applying.apply_team_file(story.services, tree, team=TEAM, actor="dana")
+    written: Any = read_yaml((await exported(story)).encode()).value
+    assert written["title"] == title
 
 
 async def test_what_is_exported_can_be_applied_and_changes_nothing(story: Story) -> None:
