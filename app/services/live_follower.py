@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from app.services.context import Services
 from app.services.read import Fragment, Shelf
 from app.services.sources import connection_health
-from app.store import changes
+from app.store import backfills, changes
 from app.store.changes import NewEntry, NewSample, Place
 from app.store.database import Session
 
@@ -215,7 +215,10 @@ class Follower:
         for entry in entries:
             if entry.kind in names and "/" in entry.name:
                 names[entry.kind].add(_pair(entry.name))
-        metrics = {row.metric_id for row in rows if row.quality != "reconstructed"}
+        metrics = {row.metric_id for row in rows if row.quality != backfills.RECONSTRUCTED}
+        rebuilt = {row.metric_id for row in rows} - metrics
+        if rebuilt:
+            metrics |= rebuilt - await backfills.half_told(session)
         metrics |= await changes.metrics_named(session, names["metric"])
         key_results = await changes.key_results_named(session, names["key_result"])
         objectives = await changes.objectives_named(session, names["objective"])

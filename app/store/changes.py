@@ -26,7 +26,7 @@ class Place:
 
 
 class NewSample(NamedTuple):
-    """A sample that a listener has not seen; history that was rebuilt is no news."""
+    """A sample that a listener has not seen; history that is rebuilt is news once it is whole."""
 
     id: int
     metric_id: int

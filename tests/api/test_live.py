@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,9 @@ import app.api.live
 import app.api.live_stream
 import app.services.live
 from app.queue import Doorbell
+from app.services.backfill import work_backfills
+from app.services.backfill_requests import request_backfill
+from app.services.deliveries import apply_pending
 from app.services.live import LiveHub
 from app.services.live_follower import Follower
 from app.services.tokens import authenticate, revoke_token
@@ -20,6 +23,7 @@ from app.store import audit, organisation
 from tests.api.conftest import ADMIN, Bell, World, on_sqlite, open_world
 from tests.api.judged_case import MANUAL, NOBODY, key_result, objective
 from tests.api.live_reader import Reader, Told, reading
+from tests.api.test_hooks import SECRET, signed
 from tests.conftest import FakeClock
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -142,6 +146,46 @@ async def test_what_the_clock_moves_is_told_within_the_minute(teams: World, cloc
         told = await reader.until("key_result", "operations/mood_up")
         assert told[-1].data["freshness"]["level"] == "stale"
         assert "finance/mood_up" not in [item.name for item in told]  # it had no value before, and has none now
+
+
+@on_sqlite
+async def test_a_history_is_told_of_once_it_is_whole(world: World) -> None:
+    await world.apply()
+    world.environ["ERP_SECRET"] = SECRET
+    headers = await world.as_("read", "write")
+    for day in range(1, 22):
+        body = f'{{"id": "PO-{day}", "event": "placed", "at": "2026-11-{day:02}T09:00:00Z"}}'.encode()
+        proof = signed(body, world.services.clock(), identity=f"m{day}")
+        assert (await world.http.post("/v1/hooks/operations/erp", content=body, headers=proof)).status_code == 202
+    await apply_pending(world.services)
+    await request_backfill(world.services, "operations", date(2026, 11, 1), metric="orders_placed", actor="dana")
+    async with reading(world, headers) as reader:
+        await ready(reader)
+        assert await work_backfills(world.services) == 1
+        path = "/v1/metrics/operations/satisfaction/values/2026-11-20"
+        assert (await world.http.put(path, json={"value": 7}, headers=headers)).status_code == 200
+        assert "operations/orders_up" not in [told.name for told in await reader.until("objective")]
+        while await work_backfills(world.services):
+            pass
+        await world.bell.changed()
+        told = await reader.until("key_result", "operations/orders_up")
+        assert told[-1].data["forecast"] is not None
+
+
+@on_sqlite
+async def test_a_forecast_that_the_clock_brings_is_told_within_the_minute(teams: World, clock: FakeClock) -> None:
+    headers = await teams.as_("read", "write")
+    for day in (1, 3, 5, 7):
+        path = f"/v1/metrics/operations/mood/values/2026-11-{day:02}"
+        assert (await teams.http.put(path, json={"value": day}, headers=headers)).status_code == 200
+    async with reading(teams, headers) as reader:
+        await ready(reader)
+        (*_, first) = [told for told in await marker(teams, reader) if told.kind == "objective"]
+        assert first.name == "operations/good"
+        clock.advance(timedelta(days=1))
+        await teams.bell.changed()
+        told = await reader.until("key_result", "operations/mood_up")
+        assert told[-1].data["forecast"] is not None
 
 
 # --- who sees what ---------------------------------------------------------------------------------------------------

@@ -283,7 +283,8 @@ class Shelf:
 def standing(item: Judged) -> tuple[object, ...]:
     """What a reader would notice without a new value."""
     view = item.view
-    return (view.status, view.freshness.level, view.headline.word, tuple(guard.holds for guard in view.guardrails))
+    guards = tuple(guard.holds for guard in view.guardrails)
+    return (view.status, view.freshness.level, view.headline.word, guards, view.forecast is None)
 
 
 def _fragment(item: Judged, now: datetime) -> Fragment:
