@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from app.api.application import Api
 from app.api.context import ApiContext
-from tests.api.conftest import World
+from tests.api.conftest import TEAM_FILE, World
 from tests.conftest import FakeClock
 from tests.services.slack_signing import signed
 from tests.services.telling import SECRETS, Outside
@@ -161,6 +161,50 @@ async def test_checking_in_by_a_line(slack: World) -> None:
     found = (await slack.http.get("/v1/key-results/operations/satisfaction_up/check-ins", headers=headers)).json()
     (item,) = found["items"]
     assert (item["author"], item["note"], item["confidence"]) == ("slack:U123", "Going <well>", 0.7)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("check-in satisfaction_up 120% sure", "from 0 to 100"),
+        ("check-in satisfaction_up -5 % sure", "from 0 to 100"),
+        ("check-in satisfaction_up 70.5% sure", "from 0 to 100"),
+        ("check-in satisfaction_up 70%sure", "from 0 to 100"),
+        (f"check-in satisfaction_up {'x' * 2001}", "at most 2000 characters"),
+    ],
+)
+async def test_what_would_be_kept_otherwise_than_it_was_said_is_not_kept(slack: World, said: str, answer: str) -> None:
+    assert answer in shown(await okr(slack, said))
+    headers = await slack.as_("read")
+    found = await slack.http.get("/v1/key-results/operations/satisfaction_up/check-ins", headers=headers)
+    assert found.json()["items"] == []
+
+
+async def test_words_are_told_apart_by_any_white_space(slack: World) -> None:
+    assert "Checked in" in shown(await okr(slack, "check-in\u00a0satisfaction_up\n70 % going\twell"))
+
+
+async def test_numbers_are_as_long_as_it_takes_to_see_how_they_stand(slack: World) -> None:
+    shares = {"share": {"unit": "score", "formula": "satisfaction / 3"}}
+    key_results = {
+        "third": {"metric": "share", "baseline": 0, "target": 3},
+        "nearly": {
+            "metric": "satisfaction",
+            "baseline": 0,
+            "target": 8,
+            "guardrails": [{"metric": "share", "must": ">= 2.66667"}],
+        },
+    }
+    objective = {"title": "Share", "cycle": "2026-Q4", "key_results": key_results}
+    await slack.apply(notify=ALL, metrics=TEAM_FILE["metrics"] | shares, objectives={"share": objective})
+    headers = await slack.as_("write")
+    value = {"value": "7.999999"}
+    await slack.http.put("/v1/metrics/operations/satisfaction/values/2026-11-20", json=value, headers=headers)
+    listed = shown(await okr(slack, "list"))
+    assert "2.6667 score" in listed
+    assert "7.999999 score" in listed
+    assert "must be &gt;= 2.66667, is 2.666666." in shown(await okr(slack, "show nearly"))
+    assert "/ 3 = 2.6667 score" in shown(await okr(slack, "why third"))
 
 
 async def test_checking_in_by_button_and_form(slack: World, outside: Outside) -> None:

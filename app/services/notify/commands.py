@@ -23,7 +23,17 @@ from app.services.definitions import team_zone
 from app.services.explain import explain
 from app.services.notify.channels import notify_spec, secret_value
 from app.services.notify.forms import CALLBACK, NOTE, check_in_form, said_in
-from app.services.notify.messages import WORDS, context, escaped, facts_of, mark, percent, section
+from app.services.notify.messages import (
+    WORDS,
+    context,
+    escaped,
+    facts_of,
+    mark,
+    percent,
+    section,
+    short_numbers,
+    value_of,
+)
 from app.services.notify.payloads import key_result_json
 from app.services.notify.slack import call_slack
 from app.services.notify.watch import judged_of
@@ -39,11 +49,13 @@ Answer = dict[str, Any]
 CHECK_IN, WHY = "okr_check_in", "okr_why"
 _MOST_LISTED = 40
 _MOST_RECORDS = 8
+_LONGEST_NOTE = 2000
 _USAGE = (
     "`/okr list` all key results · `/okr show NAME` one of them · `/okr why NAME` where its number comes from · "
     "`/okr check-in NAME [CONFIDENCE %] NOTE` say how it is doing"
 )
 _CONFIDENCE = re.compile(r"(100|[1-9]?[0-9])\s?%\s+")
+_PERCENT = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?\s?%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +84,7 @@ async def workspace(services: Services, team: str) -> Workspace | None:
 
 async def command(services: Services, at: Workspace, form: Mapping[str, str]) -> Answer:
     """The answer to a slash command, for the one who gave it alone."""
-    verb, _, rest = form.get("text", "").strip().partition(" ")
-    rest = rest.strip()
+    verb, rest = _first_word(form.get("text", ""))
     match verb.lower():
         case "" | "list":
             return await _list(services, at)
@@ -103,6 +114,12 @@ async def interaction(services: Services, at: Workspace, payload: Mapping[str, A
     return {}
 
 
+def _first_word(text: str) -> tuple[str, str]:
+    """A text's first word and the rest, whatever white space is between them; empty where there is none."""
+    first, *rest = text.split(maxsplit=1) or [""]
+    return first, "".join(rest).strip()
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -130,7 +147,7 @@ def _line(view: KeyResultView) -> str:
     if word in SILENT or view.value is None:
         return shown
     progress = "" if view.progress is None else f", {percent(view.progress)}"
-    return f"{shown}, {format(view.value, 'f')} {escaped(view.metric.unit.replace('_', ' '))}{progress}"
+    return f"{shown}, {escaped(value_of(key_result_json(view)))}{progress}"
 
 
 async def _about(services: Services, at: Workspace, name: str, tell: Any) -> Answer:
@@ -176,33 +193,35 @@ async def _why(services: Services, at: Workspace, view: KeyResultView) -> Answer
 
 
 def _taken_apart(found: ExplainView, zone: ZoneInfo) -> Sequence[str]:
-    lines = [escaped(found.formula)]
-    lines += [
-        escaped(f"{part.part}: {part.included} in, {part.excluded} left out") for part in found.parts if part.included
-    ]
-    lines.append(escaped(f"Rule: revision {found.revision.number}, by {found.revision.author}."))
+    lines = [found.formula]
+    lines += [f"{part.part}: {part.included} in, {part.excluded} left out" for part in found.parts if part.included]
+    lines.append(f"Rule: revision {found.revision.number}, by {found.revision.author}.")
     if found.delta is not None:
         before, now = found.delta.value_before, found.delta.value_now
         shown = " → ".join("unknown" if value is None else format(value, "f") for value in (before, now))
-        lines.append(escaped(f"Since {found.delta.since.astimezone(zone):%Y-%m-%d %H:%M %Z}: {shown}."))
+        lines.append(f"Since {found.delta.since.astimezone(zone):%Y-%m-%d %H:%M %Z}: {shown}.")
     lines += [
-        escaped(f"• {record.label}: {'no value' if record.value is None else format(record.value, 'f')}")
+        f"• {record.label}: {'no value' if record.value is None else format(record.value, 'f')}"
         for record in found.included[:_MOST_RECORDS]
     ]
     left = found.counts.get("included", 0) - len(found.included[:_MOST_RECORDS])
-    return [*lines, f"…and {left} more"] if left > 0 else lines
+    return [*(escaped(short_numbers(line)) for line in lines), *([f"…and {left} more"] if left > 0 else [])]
 
 
 # --- checking in -----------------------------------------------------------------------------------------------------
 
 
 async def _check_in(services: Services, at: Workspace, rest: str, form: Mapping[str, str]) -> Answer:
-    name, _, said = rest.partition(" ")
-    said = said.strip()
+    name, said = _first_word(rest)
     if said or not name:
         confidence = None
         if (match := _CONFIDENCE.match(f"{said} ")) is not None:
             confidence, said = Decimal(match[1]) / 100, said[match.end() :].strip()
+        elif _PERCENT.match(said):
+            # Kept as a note it would seem to have been understood.
+            return _say("Confidence is a whole number from 0 to 100 %, with a space behind it.")
+        if len(said) > _LONGEST_NOTE:
+            return _say(f"A note has at most {_LONGEST_NOTE} characters; this one has {len(said)}.")
 
         async def keep(services: Services, at: Workspace, view: KeyResultView) -> Answer:
             try:
@@ -210,7 +229,7 @@ async def _check_in(services: Services, at: Workspace, rest: str, form: Mapping[
                     services,
                     at.team.name,
                     view.id.partition("/")[2],
-                    note=said[:2000] or None,
+                    note=said or None,
                     confidence=confidence,
                     actor=_actor(form.get("user_id")),
                 )

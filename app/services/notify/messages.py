@@ -3,6 +3,7 @@
 What is silent is said to be so, and its last value is never shown as if it were today's.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +12,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.notice import SILENT
-from app.domain.shown import whole_percent
+from app.domain.progress import Bound, parse_bound
+from app.domain.shown import digits_beside, goal_of, whole_percent
 
 Block = dict[str, Any]
+
+_PLACES = 4
+_LONG_NUMBER = re.compile(r"(?<![\w.])-?[0-9]+\.[0-9]{5,}(?![\w.])")
 
 WORDS = {
     "not_started": "not started",
@@ -129,9 +134,9 @@ def facts_of(item: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
         lines.append(f"The value can not be relied on: {reason}.")
         if item["value"] is not None:
             observed = moment(item["observed_at"], zone)
-            lines.append(f"Last value {_amount(item['value'], item['unit'])}, of {observed}; it may be another by now.")
+            lines.append(f"Last value {value_of(item)}, of {observed}; it may be another by now.")
     else:
-        lines.append(f"{_amount(item['value'], item['unit'])} now; {_way(item)}.")
+        lines.append(f"{value_of(item)} now; {_way(item)}.")
         if item["progress"] is not None:
             expected = item["expected_progress"]
             beside = "" if expected is None else f", {percent(expected)} expected by now"
@@ -139,7 +144,7 @@ def facts_of(item: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
         if item["reason"]:
             lines.append(f"Why: {one_line(item['reason'])}.")
     lines += [
-        f"Guardrail {broken['metric']} must be {broken['must']}, is {broken['value']}."
+        f"Guardrail {broken['metric']} must be {broken['must']}, is {_guarded(broken)}."
         for broken in item["guardrails_broken"]
     ]
     if item["lifecycle_reason"]:
@@ -219,7 +224,7 @@ def _digest_line(item: Mapping[str, Any]) -> str:
     shown = f"{one_line(item['title'])}: {WORDS.get(word, word)}"
     if word in SILENT:
         return shown + (f" ({one_line(item['freshness']['reason'])})" if item["freshness"]["reason"] else "")
-    shown += f", {_amount(item['value'], item['unit'])}"
+    shown += f", {value_of(item)}"
     if item["progress"] is not None:
         shown += f", {percent(item['progress'])}"
         if then is not None and then["word"] not in SILENT and then["progress"] is not None:
@@ -249,20 +254,47 @@ def _health_check(payload: Mapping[str, Any], zone: ZoneInfo) -> Message:
     return Message(_cut(subject, _MOST_SUBJECT), (*lines, closing), (*blocks, context(escaped(closing))))
 
 
-def _amount(value: object, unit: str) -> str:
-    return "no value" if value is None else f"{_plain(value)} {unit.replace('_', ' ')}"
+def value_of(item: Mapping[str, Any]) -> str:
+    """A key result's value with its unit, in as many places as it takes to see whether it meets its goal."""
+    if item["value"] is None:
+        return "no value"
+    must = goal_of(_decimal(item["target"]), _decimal(item["baseline"]), item["target_rule"].get("maintain"))
+    return f"{_beside(item['value'], must, item['baseline'])} {item['unit'].replace('_', ' ')}"
 
 
-def _plain(value: object) -> str:
-    """A stored decimal with as many digits as a reader wants: those beyond the fourth after the point are cut off by
+def _guarded(guardrail: Mapping[str, Any]) -> str:
+    """The value of a guardrail's metric, never as if it kept what it breaks."""
+    return _beside(guardrail["value"], parse_bound(guardrail["must"]), guardrail.get("baseline"))
+
+
+def _beside(value: object, must: Bound | None, baseline: object) -> str:
+    exact = _decimal(value)
+    if exact is None or must is None:
+        return _plain(value)
+    whole = exact.adjusted() + 1
+    digits = digits_beside(exact, must, _decimal(baseline), at_least=max(whole + _PLACES, 1))
+    return _plain(value, digits - whole)
+
+
+def short_numbers(text: str) -> str:
+    """A text with its long numbers as a reader wants them."""
+    return _LONG_NUMBER.sub(lambda number: _plain(number[0]), text)
+
+
+def _plain(value: object, places: int = _PLACES) -> str:
+    """A stored decimal with as many digits as a reader wants: those beyond `places` after the point are cut off by
     rounding, and none is added."""
-    if value is None:
+    exact = _decimal(value)
+    if exact is None:
         return "unknown"
-    exact = Decimal(str(value))
     exponent = exact.as_tuple().exponent
-    shown = round(exact, 4) if isinstance(exponent, int) and exponent < -4 else exact
+    shown = round(exact, places) if isinstance(exponent, int) and exponent < -places else exact
     text = format(shown, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _decimal(value: object) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
 
 
 def _is_link(link: object) -> bool:

@@ -58,7 +58,7 @@ def key_result_json(view: KeyResultView) -> JsonObject:
         "unit": view.metric.unit,
         "freshness": {"level": freshness.level, "age_seconds": freshness.age_seconds, "reason": freshness.reason},
         "guardrails_broken": [
-            item.model_dump(mode="json", include={"metric", "must", "value", "since"})
+            item.model_dump(mode="json", include={"metric", "must", "value", "baseline", "since"})
             for item in view.guardrails
             if item.holds is False
         ],
