@@ -4,13 +4,14 @@ What is told of a key result are the bytes that the shelf keeps of it, which lis
 whoever reads and listens.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
 from app.services.context import Services
+from app.services.live_parents import Parents
 from app.services.read import Fragment, Shelf
 from app.services.sources import connection_health
 from app.store import backfills, changes
@@ -108,6 +109,7 @@ class Follower:
         self._health: dict[str, tuple[str, str | None]] | None = None
         self._minute: int | None = None
         self._skipped_to: tuple[Place, int] | None = None
+        self._parents = Parents()
 
     @property
     def place(self) -> Place:
@@ -139,6 +141,7 @@ class Follower:
         self._audits.pass_over(place.audit, audits, now)
         self._told.clear()
         self._health = self._minute = None
+        self._parents = Parents()
         self._skipped_to = (place, _minute_of(now))
         return True
 
@@ -153,6 +156,7 @@ class Follower:
             entries = await changes.audits_after(session, self._audits.newest, MOST_AT_ONCE, self._audits.missing())
             touched, events = await self._touched(session, rows, entries)
             health, states = await self._connections(session)
+            await self._parents.keep_current(session, {entry.kind for entry in entries})
         # After the session has ended: what the shelf says is no older than what was read in it.
         await self._shelf.refresh(is_exact=True)
         judged = self._fragments(touched)
@@ -166,14 +170,9 @@ class Follower:
         self._told.update(told)
         self._health, self._minute = states, minute
         changed = {item.id: item for item in [*judged, *moved]}
-        objectives = {item.objective: item.team for item in changed.values()}
         known = {event.data for event in events}
         news.events += [_key_result(item) for item in changed.values()]
-        news.events += [
-            event
-            for event in (_event(team, "objective", {"id": name}) for name, team in objectives.items())
-            if event.data not in known
-        ]
+        news.events += [event for event in self._objectives(changed.values()) if event.data not in known]
         news.events += [*events, *health]
         news.changes_access = any(entry.kind in ("token", "team") for entry in entries)
         news.has_more = len(rows) == MOST_AT_ONCE or len(entries) == MOST_AT_ONCE
@@ -196,15 +195,13 @@ class Follower:
             if len(touched) > MOST_RESUMED:
                 raise TooMuch
             connections = await changes.connections_with_teams(session)
+            await self._parents.keep_current(session, {entry.kind for entry in entries})
         await self._shelf.refresh(is_exact=True)
         judged = self._fragments(touched)
         states = [
             (team, f"{team}/{connection.name}", *connection_health(connection)) for connection, team in connections
         ]
-        objectives = {item.objective: item.team for item in judged}
-        found = [_key_result(item) for item in judged]
-        found += [_event(team, "objective", {"id": name}) for name, team in objectives.items()]
-        found += events
+        found = [*map(_key_result, judged), *self._objectives(judged), *events]
         return found + [_connection(team, name, health, reason) for team, name, health, reason in states]
 
     async def _touched(
@@ -232,6 +229,11 @@ class Follower:
         # A name that changed stands in more places than its own: its team's readers read everything again.
         renamed = sorted({entry.name.partition("/")[0] for entry in entries if entry.action == "rename"})
         return touched, events + [_event(team, "reset", {}) for team in renamed]
+
+    def _objectives(self, moved: Iterable[Fragment]) -> list[Event]:
+        """The objectives of key results, and those that they add up to."""
+        names = self._parents.with_those_above(dict.fromkeys(item.objective for item in moved))
+        return [_event(_pair(name)[0], "objective", {"id": name}) for name in names]
 
     def _fragments(self, ids: Collection[int]) -> list[Fragment]:
         return [found for identity in sorted(ids) if (found := self._shelf.get(identity)) is not None]

@@ -112,6 +112,22 @@ async def test_a_changed_objective_and_what_is_gone(teams: World) -> None:
         assert (await reader.until("removed"))[-1].data == {"kind": "key_result", "id": "finance/mood_up"}
 
 
+async def test_what_an_objective_contributes_to_moves_with_it(teams: World) -> None:
+    company = objective(key_results={})
+    await teams.apply(**team_file("finance", objectives={"all": company, "top": company | {"contributes_to": []}}))
+    async with reading(teams, await teams.as_("read")) as reader:
+        await ready(reader)
+        await marker(teams, reader)
+        for name, above in (("good", "finance/all"), ("good", "finance/top")):
+            lower = team_file("operations")
+            lower["objectives"][name]["contributes_to"] = [above]
+            await teams.apply(**lower)
+            await reader.until("objective", f"operations/{name}")
+            await value(teams, "operations", 3 if above.endswith("all") else 4)
+            told = await reader.until("objective", above)
+            assert Told("objective", {"id": f"operations/{name}"}) in told
+
+
 async def test_the_health_of_a_connection(world: World) -> None:
     await world.apply()
     async with reading(world, await world.as_("read")) as reader:
