@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from unicodedata import east_asian_width
 from urllib.parse import urlsplit
@@ -163,6 +163,11 @@ def ago(moment: datetime | None, now: datetime) -> str:
 def day(value: date | datetime | None) -> str:
     """`30 Nov 2026`."""
     return "—" if value is None else f"{value.day}{SPACE}{value:%b}{SPACE}{value:%Y}"
+
+
+def last_day(end: date) -> str:
+    """The last day of what ends before a day begins: a quarter until 1 Jan 2027 lasts through `31 Dec 2026`."""
+    return day(end - timedelta(days=1))
 
 
 def clock(value: datetime | None, zone: str | None = None) -> str:

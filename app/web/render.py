@@ -47,6 +47,7 @@ _FILTERS = (
     "exact",
     "from_of",
     "guarded",
+    "last_day",
     "percent",
     "quantity",
     "room",

@@ -61,6 +61,7 @@ def test_other_texts() -> None:
     assert formats.percent(0.625) == f"62{formats.THIN}%"
     assert formats.percent(-0.1) == f"−10{formats.THIN}%"
     assert formats.day(date(2026, 10, 1)).replace(formats.SPACE, " ") == "1 Oct 2026"
+    assert formats.last_day(date(2027, 1, 1)).replace(formats.SPACE, " ") == "31 Dec 2026"
     assert formats.clock(NOW).replace(formats.SPACE, " ") == "22 Nov 2026 09:30"
     assert formats.difference("0.4") == "+0.4"
     assert formats.difference("-3") == "−3"

@@ -304,6 +304,19 @@ async def test_a_closed_cycle_shows_its_grades(world: World) -> None:
     assert (await admin.get("/teams/operations?cycle=2020-Q1")).status_code == 404
 
 
+async def test_a_cycle_is_shown_with_the_last_day_that_is_in_it(world: World) -> None:
+    await filled(world)
+    reader = await window(world, "read")
+    for path, shown in (
+        ("/teams/operations/cycles/2026-Q4", "1 Oct 2026 to 31 Dec 2026"),
+        ("/teams/operations/cycles", "31 Dec 2026"),
+        ("/key-results/operations/satisfaction_up", "through 31 Dec 2026"),
+    ):
+        page = (await reader.get(path)).text.replace("\u00a0", " ")
+        assert shown in page, path
+        assert "1 Jan 2027" not in page, path
+
+
 async def test_a_health_check_is_made_and_kept(world: World) -> None:
     await filled(world)
     lead, reader = await window(world, "read", "write"), await window(world, "read")
