@@ -6,7 +6,7 @@
     │   └── UnavailableError       the tool is away or unreachable
     ├── AuthenticationError        pause the connection and tell its owner: the credential is refused
     ├── AccessDeniedError          pause the connection and tell its owner: the credential lacks a right
-    ├── QueryError                 pause this metric or dataset and show what the tool says is wrong with it
+    ├── QueryError                 pause this metric or dataset for an hour and show what the tool says is wrong
     ├── UnexpectedResponseError    the tool changed shape: keep the last value and report
     └── SignatureError             reject the sender of a webhook
 

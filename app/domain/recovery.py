@@ -13,6 +13,8 @@ FIRST_DELAY_RATE_LIMITED = timedelta(minutes=1)
 SHORTEST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(hours=1)
 LONGEST_RETRY_AFTER = timedelta(hours=24)
+#: A query that was wrong may be right again without us: a sheet is mended, a file is back, a project is restored.
+PAUSED_PLAN_AGAIN = timedelta(hours=1)
 
 # By the codes of connectors.errors; a code that is not here is tried again.
 _PAUSES: dict[str, tuple[RecoveryAction, str]] = {
@@ -31,7 +33,7 @@ _RETRIES = {
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What happens next. `due` is the moment to retry; None for a pause, which lasts until something is changed."""
+    """What happens next. `due` is the moment to retry; None where a connection is paused until something is changed."""
 
     action: RecoveryAction
     due: datetime | None
@@ -48,7 +50,7 @@ def recover(
     """
     if failure_kind in _PAUSES:
         action, reason = _PAUSES[failure_kind]
-        return Recovery(action, None, reason)
+        return Recovery(action, now + PAUSED_PLAN_AGAIN if action == "pause_plan" else None, reason)
     delay = max(_backoff(failure_kind, failures, f"{jitter_seed}/{failures}@{now.timestamp()}"), SHORTEST_DELAY)
     if retry_after is not None:
         delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))

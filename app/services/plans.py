@@ -74,7 +74,8 @@ async def plan_pulls(session: Session, team: Team, connectors: Mapping[str, Conn
                 plan.cursor, plan.full_due_at, plan.next_due_at = None, None, now
                 plan.paused_code = None
             plan.query = want.query
-        if plan.paused_code == UNUSED:
+        if plan.paused_code is not None:
+            # It is wanted again, or its query was wrong: what it asks for may have been mended where it is.
             plan.paused_code, plan.next_due_at = None, now
     for key, plan in existing.items():
         if key not in wanted:

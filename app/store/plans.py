@@ -21,7 +21,8 @@ async def claim_due(
     session: AsyncSession, *, now: datetime, lease_until: datetime, owner: str, limit: int
 ) -> list[tuple[int, int]]:
     """Take the lease of due plans, the most overdue ones, whose connection is neither paused nor silent and that nobody
-    holds. Of a connection whose tool is away one plan alone tries whether it is back.
+    holds; one that is paused for its query is due once in a while. Of a connection whose tool is away one plan alone
+    tries whether it is back.
     Returns (plan, fencing token), most overdue first; every claim raises the token, so a former holder can write
     nothing more."""
     other = aliased(Plan)
@@ -31,7 +32,7 @@ async def claim_due(
         .join(Connection, col(Connection.id) == col(Plan.connection_id))
         .where(
             col(Plan.next_due_at) <= now,
-            col(Plan.paused_code).is_(None),
+            or_(col(Plan.paused_code).is_(None), col(Plan.paused_code) == QueryError.code),
             col(Connection.paused_code).is_(None),
             or_(col(Connection.silent_until).is_(None), col(Connection.silent_until) <= now),
             or_(col(Connection.away_until).is_(None), col(Connection.away_until) <= now),

@@ -230,26 +230,31 @@ async def test_a_refused_query_pauses_its_plan_alone_and_a_new_one_takes_its_pla
     assert await jira_story.value("backlog") == 5
     assert (await jira_story.connection()).health == "failing"
 
-    assert await jira_story.later(hours=2) == ["succeeded"]  # the dataset's; the query is not asked again
+    assert await jira_story.later(minutes=50) == ["succeeded"]  # the dataset's; the query is not asked again so soon
     await jira_story.apply(WITH_QUERY)
     assert await jira_story.pull() == ["succeeded"]
     asked = await jira_story.key_result("asked")
     assert (asked.value, asked.freshness.level, asked.freshness.reason) == (Decimal(5), "fresh", None)
 
 
-@pytest.mark.parametrize("remedy", ["refresh", "connection"])
-async def test_a_paused_query_is_tried_again_when_somebody_asks_or_mends_the_connection(
+@pytest.mark.parametrize("remedy", ["refresh", "connection", "apply", "an hour"])
+async def test_a_paused_query_is_tried_again_when_somebody_acts_and_once_an_hour(
     jira_story: Story, site: JiraCloudFake, remedy: str
 ) -> None:
     await jira_story.apply(WITH_QUERY)
     site.faults.append(jira_faults.status(SEARCH, 400, words="No such project.", times=100))
     assert await jira_story.pull() == ["failed", "failed"]
-    assert await jira_story.later(hours=5) == []
+    assert await jira_story.later(minutes=50) == []
     site.faults.clear()
     if remedy == "refresh":
         ids = await request_refresh(jira_story.services, TEAM, "counted", "dana")
         assert len(ids) == 1
         assert await jira_story.pull() == ["succeeded"]
+    elif remedy == "apply":  # what was wrong with it has been mended in the tool
+        await jira_story.apply(WITH_QUERY)
+        assert await jira_story.pull() == ["succeeded", "succeeded"]
+    elif remedy == "an hour":
+        assert await jira_story.later(minutes=10) == ["succeeded", "succeeded"]
     else:
         await jira_story.apply(WITH_QUERY.replace("bot@acme.example", "robot@acme.example"))
         site._credential = "Basic cm9ib3RAYWNtZS5leGFtcGxlOmEtamlyYS10b2tlbg=="
