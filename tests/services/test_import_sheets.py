@@ -486,6 +486,9 @@ def test_from_no_to_yes_is_a_step_to_tick() -> None:
         ("Period", "Nov 2026", "2026-11"),
         ("Period", "FY2026", "2026"),
         ("Period", "Oct - Dec 2026", "2026-Q4"),
+        ("Period", "Q1-Q2 2026", "2026-H1"),
+        ("Period", "Q4 2026 (Oct - Nov)", "2026-Q4"),
+        ("Period", "Jahr 2026", "2026"),
         ("Start date,End date", "2026-10-01,2026-12-31", "2026-Q4"),
         ("Start,End", "01.07.2026,31.12.2026", "2026-H2"),
         ("Due", '"Dec 31, 2026"', "2026-Q4"),
@@ -500,6 +503,26 @@ def test_cycles_and_days_as_people_write_them(header: str, cells: str, cycle: st
     assert str(file["objectives"]["faster"]["cycle"]) == cycle
     if cycle.startswith("from"):
         assert file["cycles"] == {cycle: {"start": "2026-09-15", "end": "2026-12-01"}}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "Q5 2026",
+        "2026-Q5",
+        "H3 2026",
+        "2026-13",
+        "2026/27",
+        "2026-2027",
+        "Summer 2026",
+        "Q4 2026 / Q1 2027",
+        "Q2-Q3 2026",
+    ],
+)
+def test_a_part_of_a_year_that_is_not_understood_is_not_the_whole_year(cell: str) -> None:
+    result = imported(f"Objective,Key Result,Baseline,Target,Cycle\nFaster,Lead time,15,5,{cell}\n")
+    assert len(problems(result)) == 1
+    assert f"“{cell}” is not a cycle" in problems(result)[0]
 
 
 def test_a_header_or_the_call_can_say_the_cycle() -> None:

@@ -12,6 +12,10 @@ _QUARTER = re.compile(
 )
 _HALF = re.compile(r"(?:h|half|hj|halbjahr|semester)\s?([12])\b|\b([12])\s?(?:st|nd)?\s?(?:h|half|hj|halbjahr)\b")
 _YEAR = re.compile(r"\b(?:fy|gj)?\s?(20\d{2})\b")
+#: What beside a year is some part of it, though none that is understood: `Q5`, `2026-13`, `summer`.
+_PART = re.compile(
+    r"[0-9]|\bq\w?\b|\b(?:early|mid|late|end|spring|summer|autumn|fall|winter|anfang|mitte|ende|fruhjahr|fruhling|sommer|herbst)\b"
+)
 _SHORT_YEAR = re.compile(r"['’/ ](\d{2})$|\b(?:fy|gj)\s?(\d{2})\b")
 
 
@@ -42,26 +46,32 @@ def find_cycle(text: str, year: int | None = None) -> str | None:
     if match := re.fullmatch(r"(0?[1-9]|1[0-2])[/.-](20\d{2})|(20\d{2})[/.](0?[1-9]|1[0-2])", text):
         return f"{match[2] or match[3]}-{int(match[1] or match[4]):02}"
     plain = folded(re.sub(r"(?<=\d)(?=[A-Za-z])|(?<=20\d\d)(?=[QqHh])", " ", text))
-    quarter, half = _QUARTER.search(plain), _HALF.search(plain)
+    quarters, half = [int(found[1] or found[2]) for found in _QUARTER.finditer(plain)], _HALF.search(plain)
     months = [MONTHS[word] for word in plain.split() if word in MONTHS]
+    if quarters:
+        months = [] if quarters[0] == quarters[-1] else [3 * quarters[0] - 2, 3 * quarters[-1]]
     named = _YEAR.search(plain)
+    if len(set(_YEAR.findall(plain))) > 1:
+        return None
     short = None if named else _SHORT_YEAR.search(plain)
     if named:
         year = int(named[1])
-    elif short and (quarter or half or months or short[2]):
+    elif short and (quarters or half or months or short[2]):
         year = 2000 + int(short[1] or short[2])
     part = None
-    if quarter:
-        part = f"Q{quarter[1] or quarter[2]}"
+    if quarters:
+        part = f"Q{quarters[0]}"
     elif half:
         part = f"H{half[1] or half[2]}"
     elif months:
         part = f"{months[0]:02}"
     if part is None:
-        return str(year) if (named or (short and short[2])) and len(plain.split()) <= 2 else None
+        rest = plain.replace(named[0], "") if named else ""
+        is_whole = len(plain.split()) <= 2 and _PART.search(rest) is None
+        return str(year) if (named or (short and short[2])) and is_whole else None
     if year is None:
         raise DateError("does not say its year: say --cycle 2026-Q4, or write the year")
-    if not quarter and not half and len(months) > 1:
+    if not half and len(months) > 1:
         return cycle_of(date(year, months[0], 1), _last_day(year, months[-1])) if months[0] <= months[-1] else None
     return f"{year}-{part}"
 
