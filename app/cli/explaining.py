@@ -194,7 +194,7 @@ def _show_records(
     known = total if isinstance(total, int) else len(records)
     say(f"{heading}: {known}" + (f", the first {len(shown)}" if len(shown) < known else ""))
     # A ratio has two sides, and one record may stand on both: say which.
-    parts = len({record.get("part") for record in shown}) > 1
+    parts = len({record.get("part") for record in records}) > 1
     show_table(
         (*(("PART",) if parts else ()), "RECORD", "AT", column.upper(), "LINK"),
         [
@@ -202,13 +202,19 @@ def _show_records(
                 *((cell(record.get("part")),) if parts else ()),
                 cell(_named(record)),
                 cell(minute(record.get("at"))),
-                cell(rounded(clean(record.get(column)))),
+                cell(_told(record, column)),
                 cell(record.get("link"), "dim"),
             )
             for record in shown
         ],
         right=("VALUE",),
     )
+
+
+def _told(record: Mapping[str, Any], column: str) -> str:
+    """A record's value in the metric's unit, of a stretch of time in seconds; or why it is left out."""
+    text = rounded(clean(record.get(column)))
+    return f"{text} s" if column == "value" and record.get("state") and record.get(column) is not None else text
 
 
 def _named(record: Mapping[str, Any]) -> str:

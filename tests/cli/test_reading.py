@@ -279,6 +279,10 @@ def test_explain_says_on_which_side_of_a_ratio_a_record_is(krsync: Krsync, servi
     serving(lambda _: httpx.Response(200, json=explanation() | {"included": sides, "counts": {"included": 2}}))
     lines = krsync("explain", "a/b").out.splitlines()
     assert [line.split("\t")[:2] for line in lines if "\tT-1\t" in line] == [["good", "T-1"], ["total", "T-1"]]
+    many = [*(sides[:1] * 30), *sides[1:]]
+    serving(lambda _: httpx.Response(200, json=explanation() | {"included": many, "counts": {"included": 31}}))
+    lines = krsync("explain", "a/b").out.splitlines()
+    assert {line.split("\t")[0] for line in lines if "\tT-1\t" in line} == {"good"}, "though only one side is shown"
 
 
 def test_explain_shows_every_record_when_asked(krsync: Krsync, serving: Serving) -> None:
@@ -291,8 +295,9 @@ def test_explain_names_states_and_says_what_is_still_open(krsync: Krsync, servin
     record = {"label": "ONB-1", "at": "2026-11-02T10:00:00Z", "value": "8.5", "is_open": True}
     body = {"id": "a/b", "included": [stretch, {**stretch, "is_open": False}, record]}
     serving(lambda request: httpx.Response(200, json=body))
-    names = [line.split("\t")[0] for line in krsync("explain", "a/b").out.splitlines() if "\t" in line]
-    assert names[-3:] == ["erp: up (open)", "erp: up", "ONB-1 (open)"]
+    rows = [line.split("\t") for line in krsync("explain", "a/b").out.splitlines() if "\t" in line]
+    assert [row[0] for row in rows[-3:]] == ["erp: up (open)", "erp: up", "ONB-1 (open)"]
+    assert [row[2] for row in rows[-3:]] == ["3600 s", "3600 s", "8.5"]
 
 
 @pytest.mark.parametrize("answer", [{}, {"id": "a/b", "included": None, "window": None, "parts": "x", "delta": None}])
