@@ -146,7 +146,10 @@ async def _run_children(
 def _welcome(url: str, token_file: Path) -> str:
     place = f"The first admin token is in {token_file}"
     if not token_file.exists():
-        place = f"The first admin token was in {token_file}, which is gone; make another with `krsync token create`"
+        place = (
+            f"The first admin token was in {token_file}, which is gone; make another with `krsync token create`, or, "
+            "where no token is left, with `krsync migrate --another-admin-token FILE` on the database"
+        )
     return f"KRSync is at {url}\n{place}\nCtrl-C stops everything"
 
 

@@ -105,6 +105,12 @@ def migrate(
         Path | None,
         typer.Option(help="Where the first admin token goes (0600) if there is none yet.", show_default=False),
     ] = None,
+    another_admin_token: Annotated[
+        Path | None,
+        typer.Option(
+            help="Make one more admin token in this new file (0600): the others are lost.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Bring the database to the newest schema. Reads KRSYNC_DATABASE_URL."""
     from app.store.migrate import upgrade
@@ -116,6 +122,12 @@ def migrate(
     upgrade(url)
     if admin_token is not None:
         asyncio.run(_ensure_admin_token(url, admin_token))
+    if another_admin_token is not None:
+        try:
+            asyncio.run(_make_admin_token(url, another_admin_token))
+        except OSError as error:
+            reason = error.strerror or "it is there already"
+            raise CommandError(f"{another_admin_token} can not be created: {reason}.", CALL_IS_WRONG) from None
     say("The database is up to date.")
 
 
@@ -126,6 +138,17 @@ async def _ensure_admin_token(url: str, path: Path) -> None:
     database = Database(url)
     try:
         await ensure_admin_token(database, path, datetime.now(UTC))
+    finally:
+        await database.close()
+
+
+async def _make_admin_token(url: str, path: Path) -> None:
+    from app.services.tokens import make_admin_token
+    from app.store.database import Database
+
+    database = Database(url)
+    try:
+        await make_admin_token(database, path, datetime.now(UTC))
     finally:
         await database.close()
 

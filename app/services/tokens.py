@@ -21,7 +21,7 @@ from app.services.paging import decode_id, encode_cursor
 from app.services.views import TokenView
 from app.store import audit, organisation
 from app.store import tokens as store
-from app.store.database import Database
+from app.store.database import Database, Session
 
 Scope = Literal["read", "write", "ingest", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -34,6 +34,7 @@ _SECRET_LENGTH = 43  # 62**43 > 2**256
 _CHECKSUM_LENGTH = 6  # 62**6 > 2**32
 _LENGTH = len(_PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH
 _FIRST_ADMIN = "first admin"
+_ANOTHER_ADMIN = "another admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,25 +181,36 @@ async def ensure_admin_token(database: Database, path: Path, now: datetime) -> b
         if await store.has_admin_of_all_teams(session):
             return False
         token = _token_in(path) or _write_token(path, generate_token())
-        await store.append_token(
-            session,
-            name=_FIRST_ADMIN,
-            digest=digest_of(token),
-            scopes=("admin",),
-            team_id=None,
-            created_at=now,
-            created_by="system",
-        )
-        await audit.append_audit(
-            session,
-            at=now,
-            actor="system",
-            action="create",
-            object_kind="token",
-            object_id=_FIRST_ADMIN,
-            after={"name": _FIRST_ADMIN, "scopes": ["admin"], "team": None},
-        )
+        await _keep_admin(session, _FIRST_ADMIN, token, now)
     return True
+
+
+async def make_admin_token(database: Database, path: Path, now: datetime) -> None:
+    """Make another token that may do everything, in `path` with mode 0600: for who has the database and no token left.
+    FileExistsError where there is such a file, which is then left alone."""
+    async with database.writing() as session:
+        await _keep_admin(session, _ANOTHER_ADMIN, _new_token(path), now)
+
+
+async def _keep_admin(session: Session, name: str, token: str, now: datetime) -> None:
+    await store.append_token(
+        session,
+        name=name,
+        digest=digest_of(token),
+        scopes=("admin",),
+        team_id=None,
+        created_at=now,
+        created_by="system",
+    )
+    await audit.append_audit(
+        session,
+        at=now,
+        actor="system",
+        action="create",
+        object_kind="token",
+        object_id=name,
+        after={"name": name, "scopes": ["admin"], "team": None},
+    )
 
 
 def _token_in(path: Path) -> str | None:
@@ -207,6 +219,12 @@ def _token_in(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return token if is_well_formed(token) else None
+
+
+def _new_token(path: Path) -> str:
+    if path.exists():
+        raise FileExistsError(path)
+    return _write_token(path, generate_token())
 
 
 def _write_token(path: Path, token: str) -> str:

@@ -20,6 +20,7 @@ from app.services.tokens import (
     generate_token,
     is_well_formed,
     list_tokens,
+    make_admin_token,
     revoke_token,
 )
 from app.store.database import Database
@@ -147,6 +148,18 @@ async def test_the_first_admin_token_is_made_once_and_lies_in_a_private_file(
     assert not await ensure_admin_token(database, path, NOW)
     assert path.read_text().strip() == token
     assert [item.name for item in tmp_path.iterdir() if "admin-token" in item.name] == ["admin-token"]
+
+
+async def test_who_has_the_database_makes_another_admin_token(database: Database, tmp_path: Path) -> None:
+    assert await ensure_admin_token(database, tmp_path / "admin-token", NOW)
+    path = tmp_path / "another"
+    await make_admin_token(database, path, NOW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    token = path.read_text().strip()
+    assert (await authenticate(database, token)).may("admin")
+    with pytest.raises(FileExistsError):
+        await make_admin_token(database, path, NOW)
+    assert path.read_text().strip() == token
 
 
 async def test_a_token_in_the_file_without_its_row_is_adopted(database: Database, tmp_path: Path) -> None:
