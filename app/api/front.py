@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.context import ApiContext
 from app.api.problem import MEDIA_TYPE, new_request_id, plain_error, problem_body
 from app.errors import AppError, Conflict, StoreUnavailable
-from app.store.database import is_unavailable
+from app.store.database import is_unavailable, why_unavailable
 from app.store.ready import is_conflict
 from app.telemetry import Telemetry
 
@@ -129,7 +129,7 @@ class Front:
 
     def _report(self, error: Exception, told: AppError) -> None:
         if isinstance(told, StoreUnavailable):
-            log.warning("store.unavailable", error=type(error).__name__)
+            log.warning("store.unavailable", reason=why_unavailable(error))
         else:
             log.error("request.crashed", exc_info=error)
 

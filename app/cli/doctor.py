@@ -182,7 +182,7 @@ def _clock(date: str | None, now: datetime) -> Finding:
 
 def _ready(service: Service) -> Finding:
     service.request("GET", "/readyz")
-    return Finding("ready", "ok", "database and queue answer")
+    return Finding("ready", "ok", "the database answers")
 
 
 def _token(service: Service) -> Finding:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import structlog
 
-from app.store.database import Database, is_unavailable
+from app.store.database import Database, is_unavailable, why_unavailable
 from app.store.deliveries import NewDelivery, Stored
 from app.store.delivery_log import delivery_log
 
@@ -180,8 +180,12 @@ class DeliveryWriter:
         return None
 
     def _fail(self, batch: list[_Waiting], error: Exception | None) -> None:
-        if error is not None:
-            self._answer(batch, [StoreAwayError() if is_unavailable(error) else error] * len(batch))
+        if error is None:
+            return
+        if is_unavailable(error):
+            log.warning("delivery.store_away", deliveries=len(batch), reason=why_unavailable(error))
+            error = StoreAwayError()
+        self._answer(batch, [error] * len(batch))
 
     def _answer(self, batch: list[_Waiting], outcomes: Sequence[Stored | Exception]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):

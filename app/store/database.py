@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ _DRIVER_UNAVAILABLE = (sqlite3.OperationalError, asyncpg.InterfaceError, asyncpg
 #: Classes of SQLSTATE that say the same: connection, rollback for others' sake, resources (a full disk), shutdown.
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _AWAY_STATES = ("08", "40", "53", "57P")
+_DISK_FULL = "53100"
 
 #: SQLite below this can corrupt a WAL database under rare races (fixed in 3.51.3, 3.50.7 and 3.44.6).
 _SAFE_SQLITE = ((3, 44, 6), (3, 45, 0), (3, 50, 7), (3, 51, 0), (3, 51, 3))
@@ -64,6 +66,15 @@ def is_unavailable(error: BaseException) -> bool:
     # A value that asyncpg can not send is an InterfaceError too, and will never work.
     is_bad_value = error.orig is not None and isinstance(error.orig.__cause__, ValueError)
     return isinstance(error, STORE_UNAVAILABLE) and not is_bad_value
+
+
+def why_unavailable(error: BaseException) -> str:
+    """What an operator has to know of a store that is unavailable: that its disk is full, or the kind of the error. The
+    driver's own words may quote a row."""
+    said = getattr(error, "orig", None) or error
+    state, number = getattr(said, "sqlstate", None), getattr(said, "errno", None)
+    is_full = state == _DISK_FULL or number == errno.ENOSPC or "disk is full" in str(said)
+    return "the disk is full" if is_full else type(error).__name__
 
 
 def _is_away(state: object) -> bool:

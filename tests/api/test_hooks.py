@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 import app.api.hooks
 from app.services.hook_directory import BURST, LIFETIME, HookDirectory
@@ -362,11 +363,13 @@ async def test_a_store_that_is_away_is_503_and_nothing_is_acknowledged(
 
     for log in (SqliteLog, PostgresLog):
         monkeypatch.setattr(log, "append", fail)
-    response = await hooks.http.post(PATH, content=BODY, headers=signed(BODY, hooks.services.clock()))
+    with capture_logs() as said:
+        response = await hooks.http.post(PATH, content=BODY, headers=signed(BODY, hooks.services.clock()))
     assert_problem(response, 503, "store_unavailable")
     assert int(response.headers["retry-after"]) >= 1
     assert hooks.bell.rings == []
-    assert "disk" not in response.text
+    assert "disk" not in response.text  # a sender need not know; the operator does
+    assert [(line["event"], line["reason"]) for line in said] == [("delivery.store_away", "the disk is full")]
 
 
 @on_sqlite
