@@ -12,6 +12,7 @@ from app.domain.alignment import Edge, ObjectiveNode, find_cycle, roll_up_all
 from app.domain.rollup import Part, RollUp, key_result_part
 from app.services.definitions import team_cycle
 from app.services.read import Judged, cycle_view, judge_rows, number
+from app.services.read.key_results import judged_at
 from app.services.views import (
     AlignmentEdgeView,
     AlignmentView,
@@ -73,7 +74,8 @@ async def cascade(
         members |= {objective.id: (objective, team) for (objective, team), _ in found}
     rows = await organisation.key_result_rows(session, KeyResultFilter(objective_ids=list(members), current_only=False))
     judged: dict[int, list[Judged]] = defaultdict(list)
-    for item in await judge_rows(session, rows, now=now, as_of=as_of, known_at=known_at):
+    at = judged_at(now, as_of, known_at)
+    for item in await judge_rows(session, rows, now=at, as_of=as_of, known_at=known_at):
         judged[item.row.objective.id].append(item)
     for found_here in judged.values():
         found_here.sort(key=lambda item: item.row.key_result.position)

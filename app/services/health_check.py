@@ -15,6 +15,7 @@ from app.services.context import Services
 from app.services.definitions import team_cycle, team_zone
 from app.services.health_facts import facts_of
 from app.services.read import Judged, cycle_view, judge_rows, number, with_outlook
+from app.services.read.key_results import start_of_minute
 from app.services.views import FindingView, HealthCheckView, KeyResultHealthView
 from app.store import audit, closes, organisation
 from app.store import health_checks as store
@@ -152,7 +153,7 @@ async def _make(
     rows = await organisation.key_result_rows(
         session, KeyResultFilter(objective_ids=[objective.id for objective in objectives], current_only=False)
     )
-    judged = await with_outlook(session, await judge_rows(session, rows, now=now), now=now)
+    judged = await with_outlook(session, await judge_rows(session, rows, now=start_of_minute(now)), now=now)
     judged.sort(key=lambda item: item.row.key_result.position)
     facts = await facts_of(session, team, cycle, judged, now=now)
     report = health_check(

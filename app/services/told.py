@@ -49,7 +49,7 @@ def outcome_of(said: Said | None, dataset: Dataset, connector: Connector) -> tup
     if said is None:
         return "ignored", "It is about nothing that this dataset keeps."
     if isinstance(said, Pushed):
-        return "applied", None
+        return "applied", "It holds the records: they are taken once the dataset has been read whole."
     if connector.fetch is None or not _names(said):
         return "applied", "It says that something changed: the dataset is read again."
     return "applied", "It says what changed: that is read again by its id."

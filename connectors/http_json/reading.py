@@ -67,12 +67,18 @@ async def _records(session: HttpJsonSession, dataset: HttpJsonDataset) -> Sequen
 async def _pages(session: HttpJsonSession, dataset: HttpJsonDataset) -> AsyncIterator[list[JsonValue]]:
     asked: _Asked | None = _request(session, dataset, PageAsked())
     seen: set[_Asked] = set()
+    before: list[JsonValue] = []
     while asked is not None:
         if asked in seen or len(seen) == MOST_PAGES:
             raise UnexpectedResponseError(f"The list of {session.tool} does not end.")
         seen.add(asked)
         body, headers = await session.ask(*asked)
         items = list_at(body, _steps(dataset.items), dataset.items)
+        if dataset.is_counted and items and items == before:
+            raise UnexpectedResponseError(
+                f"{session.tool} answers page {len(seen)} with the page before: say where it names the next one (next)."
+            )
+        before = items
         yield items
         if dataset.is_counted:
             asked = _request(session, dataset, PageAsked(len(seen) + 1)) if items else None

@@ -139,10 +139,11 @@ async def test_records_in_a_delivery_move_the_values_at_once(shop: Story) -> Non
     assert (await shop.value("revenue"), await shop.value("refunded")) == (120, 5)
     await send(shop, pushed(bill("S3", 30), bill("S2", 25, version=2)), pushed(bill("R1", 5, 2, is_deleted=True)))
     assert (await shop.value("revenue"), await shop.value("refunded")) == (155, 0)
+    taken = ("applied", "It holds the records: they are taken once the dataset has been read whole.")
     nothing = ("ignored", "It is about nothing that this dataset keeps.")
     assert await outcomes(shop) == [
-        {"sales": ("applied", None), "refunds": nothing},
-        {"sales": nothing, "refunds": ("applied", None)},
+        {"sales": taken, "refunds": nothing},
+        {"sales": nothing, "refunds": taken},
     ]
     assert [one.label for one in (await shop.explain("revenue")).included] == ["bill S1", "bill S2", "bill S3"]
     assert await shop.claim() == [], "what is known has not to be read again"
@@ -201,5 +202,5 @@ async def test_rows_that_can_not_be_stored_bury_their_delivery_alone(shop: Story
     await send(shop, pushed(bill("S8", 1, version=-1)), pushed(bill("S9", 1)))
     first, second = await outcomes(shop)
     assert {outcome for outcome, _ in first.values()} == {"dead"}
-    assert second["sales"] == ("applied", None)
+    assert second["sales"][0] == "applied"
     assert await shop.value("revenue") == 121

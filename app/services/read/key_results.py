@@ -48,6 +48,11 @@ def start_of_minute(now: datetime) -> datetime:
     return now.replace(second=0, microsecond=0)
 
 
+def judged_at(now: datetime, as_of: datetime | None, known_at: datetime | None) -> datetime:
+    """The moment that a reader's judgement is made at: what is asked of a past one is told exactly."""
+    return start_of_minute(now) if as_of is None and known_at is None else now
+
+
 async def list_key_results(
     session: Session, query: KeyResultQuery, *, now: datetime
 ) -> tuple[list[KeyResultView], tuple[str, str, str] | None]:
@@ -68,7 +73,7 @@ async def list_key_results(
         hidden=query.hidden,
     )
     rows = await organisation.key_result_rows(session, wanted)
-    at = now if query.as_of is not None or query.known_at is not None else start_of_minute(now)
+    at = judged_at(now, query.as_of, query.known_at)
     judged = await judge_rows(session, rows, now=at, as_of=query.as_of, known_at=query.known_at)
     is_wanted = is_match(query)
     matching = [item for item in judged if is_wanted(facets_of(item))]
@@ -157,8 +162,7 @@ async def get_key_result(
     known_at: datetime | None = None,
 ) -> KeyResultView | None:
     """One key result: its current instance, or that of a cycle."""
-    at = now if as_of is not None or known_at is not None else start_of_minute(now)
-    judged = await judged_key_result(session, team, name, now=at, cycle=cycle, as_of=as_of, known_at=known_at)
+    judged = await judged_key_result(session, team, name, now=now, cycle=cycle, as_of=as_of, known_at=known_at)
     if judged is None:
         return None
     return (await with_outlook(session, [judged], now=now, as_of=as_of, known_at=known_at))[0].view
@@ -177,5 +181,6 @@ async def judged_key_result(
     """One key result with what was judged."""
     wanted = KeyResultFilter(team=team, name=name, cycle=cycle, current_only=cycle is None)
     rows = await organisation.key_result_rows(session, wanted)
-    judged = await judge_rows(session, rows[:1], now=now, as_of=as_of, known_at=known_at)
+    at = judged_at(now, as_of, known_at)
+    judged = await judge_rows(session, rows[:1], now=at, as_of=as_of, known_at=known_at)
     return judged[0] if judged else None

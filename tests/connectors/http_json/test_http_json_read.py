@@ -33,6 +33,8 @@ class Api:
         if place == "broken" and query.get("page") == "2":
             return httpx.Response(503)
         start = int(query.get("start") or 0) if "page" not in query else (int(query["page"]) - 1) * 3
+        if place == "last-again":
+            start = min(start, 6)
         if request.method == "POST":
             start = int(_json(request)["after"] or 0)
         deals = [{"id": deal["id"], "amount": str(deal["amount"])} for deal in DEALS[start : start + 3]]
@@ -109,6 +111,13 @@ async def test_a_list_that_leads_astray_is_not_followed(path: str, said: str) ->
     with pytest.raises(UnexpectedResponseError, match=said):
         await pages(api, {"path": path}, token={"env": "CRM"})
     assert len(api.requests) <= 2
+
+
+async def test_a_page_that_is_the_one_before_is_no_end() -> None:
+    api = Api()
+    with pytest.raises(UnexpectedResponseError, match="page 4 with the page before"):
+        await pages(api, {"path": "/last-again?page={page}"})
+    assert len(api.requests) == 4
 
 
 @pytest.mark.parametrize(
