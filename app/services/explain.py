@@ -360,8 +360,8 @@ async def _baseline(session: Session, judged: Judged, item: RevisedMetric) -> Ba
         return BaselineView(value=spec.baseline, rule=format(spec.baseline, "f"))
     frozen = (await samples.frozen_baselines(session, [row.key_result.id])).get((row.key_result.id, ""))
     view = BaselineView(value=judged.view.baseline, rule=dump(spec.baseline))
-    if frozen is None:
-        return view
+    if frozen is None or frozen.rule != f"measure:{spec.baseline.measure}":
+        return view  # what is frozen is of the period that was named before
     of, period, taken_apart = frozen.evidence["metric"], frozen.rule.removeprefix("measure:"), None
     if "answers" not in frozen.evidence:
         # Facts are never changed, so its records are those of then for ever; what tools said is in the evidence.

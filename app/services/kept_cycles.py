@@ -10,15 +10,17 @@ from typing import Any
 from app.domain.cycle import Cycle
 from app.errors import Conflict
 from app.services.definitions import KEPT_CYCLES, cycle_span, team_cycle
-from app.store import closes
+from app.store import closes, configuration
 from app.store.database import Session
 from app.store.tables import Team
 
 
 async def cycles_of(session: Session, team: Team) -> dict[str, Cycle]:
-    """The cycles that the team has objectives in, by name, as its settings have them now."""
-    found = await closes.team_cycles(session, team=team.name)
-    return {one.cycle: team_cycle(team, one.cycle) for one in found if cycle_span(team, one.cycle) is not None}
+    """The cycles that the team has objectives in, and those that its baselines are measured over, by name, as its
+    settings have them now."""
+    lived = {one.cycle for one in await closes.team_cycles(session, team=team.name)}
+    names = lived | await configuration.measured_periods(session, team.id)
+    return {name: team_cycle(team, name) for name in sorted(names) if cycle_span(team, name) is not None}
 
 
 async def refuse_other_days(session: Session, team: Team, dated: Mapping[str, Any]) -> None:

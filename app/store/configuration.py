@@ -81,3 +81,10 @@ async def is_source_used(session: AsyncSession, kind: str, identity: int) -> boo
         )
         query = query.where(or_(col(MetricPart.dataset_id).in_(datasets), col(MetricPart.query_digest).in_(queries)))
     return (await session.execute(query.limit(1))).first() is not None
+
+
+async def measured_periods(session: AsyncSession, team_id: int) -> set[str]:
+    """The periods that the baselines of a team's key results, of any cycle, are measured over."""
+    specs = await session.scalars(select(col(KeyResult.spec)).where(col(KeyResult.team_id) == team_id))
+    baselines = [spec.get("baseline") for spec in specs]
+    return {baseline["measure"] for baseline in baselines if isinstance(baseline, dict)}

@@ -90,6 +90,37 @@ async def test_a_named_cycle_that_the_file_knows_no_more_stays_where_it_was(stor
     assert (await cycle(story, "fair")).end == date(2026, 11, 22)
 
 
+async def test_a_baseline_over_a_period_that_the_file_knows_no_more_is_explained_as_before(story: Story) -> None:
+    dated = FILE.replace("team: support", "team: support\ncycles:\n  fair: {start: 2026-11-01, end: 2026-11-20}")
+    measured = dated.replace(
+        "{metric: sold, baseline: 0, target: 4", "{metric: sold, baseline: {measure: fair}, target: 4"
+    )
+    await story.apply(FILE)
+    await tell(story, order("o1", "2026-10-03T12:00:00Z"))
+    await story.apply(measured)
+    before = await story.explain("sales", cycle=Q4)
+    assert before.baseline is not None
+    assert (before.baseline.value, before.baseline.frozen_at) == (Decimal(1), story.clock())
+    await story.apply(FILE.replace(Q4, "2027-Q1"))  # the next instance is measured against nothing, and names no fair
+    assert (await story.explain("sales", cycle=Q4)).baseline == before.baseline
+
+
+async def test_a_baseline_that_is_still_to_be_measured_is_not_said_to_be_frozen(story: Story) -> None:
+    frozen = FILE.replace(
+        "{metric: sold, baseline: 0, target: 4", "{metric: sold, baseline: {measure: 2026-10}, target: 4"
+    )
+    await story.apply(FILE)
+    await tell(story, order("o1", "2026-10-03T12:00:00Z"))
+    await story.apply(frozen)
+    baseline = (await story.explain("sales")).baseline
+    assert baseline is not None
+    assert (baseline.value, baseline.frozen_at) == (Decimal(1), story.clock())
+    await story.apply(frozen.replace("measure: 2026-10", f"measure: {Q4}"))
+    baseline = (await story.explain("sales")).baseline
+    assert baseline is not None
+    assert (baseline.value, baseline.frozen_at, baseline.evidence) == (None, None, None)
+
+
 async def test_a_closed_cycle_is_not_dated_anew_and_not_moved_by_another_timezone(story: Story) -> None:
     named = FILE.replace("team: support", "team: support\ncycles:\n  fair: {start: 2026-11-01, end: 2026-11-20}")
     await story.apply(named.replace(Q4, "fair"))
