@@ -174,8 +174,10 @@ def connectors(
 
 
 class _Sound(NamedTuple):
-    """A file without a problem; `told` has the (code, pointer) of the warnings that were said of it."""
+    """A file without a problem, read once, for what is sent is what was checked; `told` has the (code, pointer) of the
+    warnings that were said of it."""
 
+    content: bytes
     document: "Document"
     told: set[tuple[str, str]]
 
@@ -187,8 +189,9 @@ def _check(file: Path, *, show_all: bool = False, is_quiet: bool = False) -> _So
     from app.services.team_file.organisation import check_organisation_file, is_organisation_file
     from connectors.registry import connectors as registered
 
+    content = _read(file)
     try:
-        document = read_yaml(_read(file))
+        document = read_yaml(content)
     except DocumentError as error:
         say(f"{file}:{error.line}:{error.column}: {error.message}")
         return None
@@ -196,14 +199,14 @@ def _check(file: Path, *, show_all: bool = False, is_quiet: bool = False) -> _So
         problems = check_organisation_file(document.value).problems
         for problem in problems:
             say(clean(format_problem(str(file), document, problem)))
-        return None if problems else _Sound(document, set())
+        return None if problems else _Sound(content, document, set())
     checked = check_team_file(document.value, connectors=registered())
     warnings = () if is_quiet else (*checked.warnings, *(checked.silenced if show_all else ()))
     for problem in (*checked.problems, *warnings):
         say(clean(format_problem(str(file), document, problem)))
     if checked.file is None or checked.problems:
         return None
-    return _Sound(document, told(warnings))
+    return _Sound(content, document, told(warnings))
 
 
 def _read(file: Path) -> bytes:
@@ -233,7 +236,7 @@ def _send(
         service.give_reason(reason)
         for file, one in sound:
             assert one is not None
-            answers.append(_post(service, file, one.document, verb, prune=prune))
+            answers.append(_post(service, file, one, verb, prune=prune))
             if as_json:
                 continue
             if "team" not in answers[-1]:
@@ -256,17 +259,18 @@ def _warning(file: Path, sound: _Sound, show_all: bool, warning: Mapping[str, An
     return _place(file, sound.document, said)
 
 
-def _post(service: Service, file: Path, document: "Document", verb: str, *, prune: bool) -> Mapping[str, Any]:
+def _post(service: Service, file: Path, sound: _Sound, verb: str, *, prune: bool) -> Mapping[str, Any]:
+    document = sound.document
     team = document.value.get("team") if isinstance(document.value, dict) else None
     path = f"/v1/teams/{quote(str(team), safe='')}/{verb}"
     try:
         if team is None:
-            response = send_organisation(service, _read(file), verb)
+            response = send_organisation(service, sound.content, verb)
         else:
             response = service.request(
                 "POST",
                 path,
-                content=_read(file),
+                content=sound.content,
                 headers={"Content-Type": _YAML},
                 params={"prune": "true"} if prune else {},
             )

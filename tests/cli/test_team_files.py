@@ -1,6 +1,7 @@
 """Team files on the command line: problems at their places, offline and from the service."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -260,6 +261,24 @@ PLAN = {
     "building": [],
     "warnings": [],
 }
+
+
+def test_a_file_that_can_be_read_once_is_sent_as_it_was_checked(krsync: Krsync, serving: Serving) -> None:
+    sent: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        return httpx.Response(200, json=PLAN)
+
+    serving(answer)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(SMALL)
+    try:
+        assert krsync("plan", f"/dev/fd/{reading}").code == 0
+    finally:
+        os.close(reading)
+    assert sent == [SMALL.encode()]
 
 
 def test_a_plan_is_shown_in_numbers_that_people_read(krsync: Krsync, serving: Serving, small: Path) -> None:
