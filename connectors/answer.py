@@ -60,6 +60,10 @@ def raise_for_status(
         raise QueryError(f"{tool} could not do what it was asked (HTTP {status}){end}")
     if status in (408, 425) or status >= 500:
         raise UnavailableError(f"{tool} is not available (HTTP {status}){end}", retry_after=retry_after)
+    if status == 304:
+        raise UnexpectedResponseError(
+            f"{tool} answered that nothing has changed (HTTP 304), and not with what there is{end}"
+        )
     if 300 <= status < 400:
         raise UnexpectedResponseError(f"{tool} answered with a redirect (HTTP {status}), which is not followed{end}")
     raise UnexpectedResponseError(f"{tool} answered with HTTP {status}{end}")

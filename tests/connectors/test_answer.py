@@ -92,6 +92,12 @@ def test_success_is_no_error(status: int) -> None:
     raise_for_status(httpx.Response(status), tool="Acme")
 
 
+@pytest.mark.parametrize(("status", "said"), [(302, "a redirect"), (304, "nothing has changed")])
+def test_what_is_no_redirect_is_not_called_one(status: int, said: str) -> None:
+    with pytest.raises(UnexpectedResponseError, match=f"^Acme answered .*{said} .HTTP {status}."):
+        raise_for_status(httpx.Response(status), tool="Acme")
+
+
 def test_a_retry_date_counts_from_the_tools_own_clock_where_that_is_two_hours_off() -> None:
     date = {"retry-after": "Sun, 22 Nov 2026 11:31:00 GMT"}
     with_clock = {**date, "date": "Sun, 22 Nov 2026 11:30:00 GMT"}
