@@ -111,7 +111,6 @@ async def plan_of(world: World, headers: Any, verb: str = "plan", **file: Any) -
     return await world.http.post(f"/v1/teams/{file['team']}/{verb}", json=file, headers=headers)
 
 
-@on_sqlite
 async def test_no_file_of_another_team_reads_a_private_ones_metric(world: World) -> None:
     await both_teams(world)
     writer, admin = await world.as_("read", "write"), await world.as_("admin")
