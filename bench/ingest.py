@@ -1,6 +1,7 @@
-"""Webhooks at the door: ours, durable, beside a bare Starlette route that does nothing and a plain FastAPI endpoint.
+"""Webhooks at the door: ours, durable, beside a bare Starlette route that does nothing, an endpoint that verifies and
+stores nothing, and a plain FastAPI endpoint.
 
-The three are served at the same time by the same server (uvicorn, uvloop, httptools), one process each, and loaded in
+All are served at the same time by the same server (uvicorn, uvloop, httptools), one process each, and loaded in
 turn. Every delivery is signed, and its own; ours answers after the commit (full sync), and afterwards the rows are
 counted.
 """
@@ -105,7 +106,7 @@ async def served(
         environment = service_environment(database, valkey.url)
         await _apply(environment)
         servers: dict[str, Server] = {}
-        kinds = {"ours": HOOK, "noop": "/hook", "plain": "/hook"} if yardsticks else {"ours": HOOK}
+        kinds = {"ours": HOOK, "noop": "/hook", "verify": "/hook", "plain": "/hook"} if yardsticks else {"ours": HOOK}
         for kind, target in kinds.items():
             listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1024))
             descriptor = str(listening.fileno())
@@ -231,10 +232,12 @@ async def _compare(name: str, database: Database, servers: dict[str, Server], ar
     most = arguments.connections / sync * 1000
     print(f"256 KB written and synced by themselves: {sync:.1f} ms, so {most:,.0f} a second at the most\n")
     usual = Course(arguments.rounds, arguments.requests, arguments.connections, 4_096)
-    await _round_table(database, servers, usual, ("noop", "ours", "plain"))
+    await _round_table(database, servers, usual, ("noop", "verify", "ours", "plain"))
     if arguments.sizes:
         for size, requests in ((1_024, 6_000), (16_384, 3_000), (262_144, 300)):
-            await _round_table(database, servers, replace(usual, size=size, requests=requests), ("noop", "ours"))
+            await _round_table(
+                database, servers, replace(usual, size=size, requests=requests), ("noop", "verify", "ours")
+            )
     if arguments.in_flight:
         for connections in (1, 8, 32, 64):
             course = replace(usual, connections=connections, requests=min(4_000, 250 * connections))

@@ -1,10 +1,11 @@
-"""Other ways to take a webhook, served as ours is: `python -m bench.yardsticks noop|plain|get DESCRIPTOR URL`.
+"""Other ways to take a webhook, served as ours is: `python -m bench.yardsticks noop|verify|plain|get DESCRIPTOR URL`.
 
-`noop` is a bare Starlette route that answers 202 and reads nothing. `plain` is what one writes first: a FastAPI
-endpoint that verifies the signature, parses with pydantic and stores one SQLModel row in a transaction of its own.
-`get` is a FastAPI route that does nothing, for reads to be compared with; it also serves `/plain`, the list that one
-writes first: every row of a table of key results by SQLModel, as a response model. The rows are what our list says, so
-that the answers can be compared.
+`noop` is a bare Starlette route that answers 202 and reads nothing. `verify` is a bare ASGI application that verifies
+the signature, takes the body's digest and stores nothing: what is left when storing is free. `plain` is what one writes
+first: a FastAPI endpoint that verifies the signature, parses with pydantic and stores one SQLModel row in a transaction
+of its own. `get` is a FastAPI route that does nothing, for reads to be compared with; it also serves `/plain`, the list
+that one writes first: every row of a table of key results by SQLModel, as a response model. The rows are what our list
+says, so that the answers can be compared.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 SECRET_VARIABLE = "BENCH_SECRET"
 
@@ -53,6 +54,27 @@ def noop() -> ASGIApp:
         return Response(status_code=202)
 
     return Starlette(routes=[Route("/hook", take, methods=["POST"])])
+
+
+def verify() -> ASGIApp:
+    secret = os.environ[SECRET_VARIABLE].encode()
+
+    async def take(scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        is_more = True
+        while is_more:
+            message = await receive()
+            body += message.get("body", b"")
+            is_more = message.get("more_body", False)
+        given = dict(scope["headers"]).get(b"x-hub-signature-256", b"")
+        expected = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+        is_proven = hmac.compare_digest(expected.encode(), given)
+        answer = hashlib.sha256(body).hexdigest().encode()
+        length = (b"content-length", b"%d" % len(answer))
+        await send({"type": "http.response.start", "status": 202 if is_proven else 401, "headers": [length]})
+        await send({"type": "http.response.body", "body": answer})
+
+    return take
 
 
 class PlainKeyResult(SQLModel, table=True):
@@ -160,7 +182,7 @@ def plain(url: str) -> ASGIApp:
 
 def main() -> None:
     kind, descriptor, url = sys.argv[1:]
-    app = noop() if kind == "noop" else get(url) if kind == "get" else plain(url)
+    app = {"noop": lambda _: noop(), "verify": lambda _: verify(), "get": get, "plain": plain}[kind](url)
     listening = socket.socket(fileno=int(descriptor))
     config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])
