@@ -41,7 +41,7 @@ def check_in(
     if not (team and separator and name):
         raise CommandError("a key result is named TEAM/NAME: operations/onboarding_time", CALL_IS_WRONG)
     body: dict[str, Any] = {"blockers": blocker or []}
-    given = {"note": note, "confidence": _number(confidence, "--confidence"), "value": _number(value, "--value")}
+    given = {"note": note, "confidence": _share(confidence, "--confidence"), "value": _number(value, "--value")}
     body |= {key: text for key, text in given.items() if text is not None}
     if len(body) == 1 and not blocker:
         raise CommandError("a note, --confidence, --blocker or --value is expected", CALL_IS_WRONG)
@@ -65,6 +65,12 @@ def _number(text: str | None, option: str) -> str | None:
         is_number = False
     if not is_number:
         raise CommandError(f"{option} takes a number.", CALL_IS_WRONG)
+    return text
+
+
+def _share(text: str | None, option: str) -> str | None:
+    if text is not None and not 0 <= Decimal(_number(text, option) or 0) <= 1:
+        raise CommandError(f"{option} takes a number from 0 to 1: 0.8 is 80 %.", CALL_IS_WRONG)
     return text
 
 

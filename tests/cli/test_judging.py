@@ -86,6 +86,7 @@ def test_a_check_in_sends_numbers_as_they_were_written(krsync: Krsync, serving: 
         ("mood", "Late"),
         ("operations/mood",),
         ("operations/mood", "--confidence", "high"),
+        ("operations/mood", "--confidence", "80"),
         ("operations/mood", "--value", "NaN"),
     ],
 )

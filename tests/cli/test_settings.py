@@ -1,6 +1,10 @@
 """The environment is read strictly: everything wrong at once, nothing secret in the words."""
 
 import base64
+import hashlib
+import sqlite3
+import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,3 +112,19 @@ def test_a_command_without_its_environment_says_what_is_missing(krsync: Krsync, 
     outcome = krsync(command)
     assert (outcome.code, outcome.out) == (2, "")
     assert "KRSYNC_DATABASE_URL is not set" in outcome.err
+
+
+def test_who_has_the_database_makes_a_token_when_all_are_lost(
+    krsync: Krsync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRSYNC_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path / 'krsync.db'}")
+    file = tmp_path / "admin-token"
+    made = krsync("migrate", "--another-admin-token", str(file))
+    assert (made.code, made.out) == (0, "The database is up to date.\n")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    digest = hashlib.sha256(file.read_text().strip().encode()).hexdigest()
+    with closing(sqlite3.connect(tmp_path / "krsync.db")) as database:
+        assert database.execute("SELECT digest, revoked_at FROM token").fetchall() == [(digest, None)]
+    again = krsync("migrate", "--another-admin-token", str(file))
+    assert (again.code, again.out) == (2, "")
+    assert f"{file} can not be created: it is there already." in again.err

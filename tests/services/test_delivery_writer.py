@@ -252,3 +252,43 @@ async def test_a_store_that_is_away_is_told_and_found_again(story: Story, tmp_pa
     with pytest.raises(StoreAwayError):
         await DeliveryWriter(nobody).store(delivery(story, "key"))
     await nobody.close()
+
+
+class Paced:
+    """A log whose commits take so long by the writer's clock."""
+
+    def __init__(self, took: float) -> None:
+        self.took = took
+        self.seconds = 0.0
+        self.batches: list[int] = []
+
+    async def append(self, batch: Sequence[NewDelivery]) -> list[Stored]:
+        self.batches.append(len(batch))
+        self.seconds += self.took
+        return [Stored(number, True, False) for number in range(len(batch))]
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("took", "waits"), [(0.0128, True), (0.0032, False), (0.0008, False)])
+async def test_company_is_waited_for_where_the_disk_takes_its_time_for_each_row(
+    story: Story, monkeypatch: pytest.MonkeyPatch, took: float, waits: bool
+) -> None:
+    monkeypatch.setattr("app.services.ingest._LINGER", 1e9)
+    monkeypatch.setattr("app.services.ingest._LONGEST", 3_600.0)
+    await story.apply(FILE)
+    paced = Paced(took)
+    writer = DeliveryWriter(story.services.database, timer=lambda: paced.seconds)
+    writer._log = paced
+
+    def sent(count: int) -> list["asyncio.Task[Stored]"]:
+        return [asyncio.create_task(writer.store(delivery(story, f"key-{number}"))) for number in range(count)]
+
+    await asyncio.gather(*sent(64))
+    some = sent(63)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert paced.batches == ([64] if waits else [64, 63]), "who was answered comes again"
+    await asyncio.gather(*some, *sent(1))
+    assert paced.batches == ([64, 64] if waits else [64, 63, 1])
+    await writer.close()
