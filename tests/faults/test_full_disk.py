@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import FakeClock
 from tests.faults.payments import SECRETS, Payments, apply, check_effects
-from tests.journeys.running import RunningKrsync
+from tests.journeys.running import RunningKrsync, eventually
 from tests.journeys.support import local_service
 
 _NO_LIMIT = 2**31 - 1
@@ -119,8 +119,12 @@ async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
             for _ in range(20):
                 await payments.send_next()
             counts = await check_effects(http, payments)
-            found = (await http.get("/v1/connections/till/bank")).json()
-            assert "store_unavailable" in {item["code"] for item in found["refused"]}, counts
+
+            async def told() -> bool:
+                found = (await http.get("/v1/connections/till/bank")).json()
+                return "store_unavailable" in {item["code"] for item in found["refused"]}
+
+            await eventually("the connection says what was refused", told)  # it is written every few seconds
             print(counts)
     finally:
         krsync.data = folder
