@@ -262,10 +262,11 @@ def test_numbers_are_shown_as_exactly_as_the_metric_has_them_and_as_the_interval
 def test_zero_has_no_sign() -> None:
     wobble = noise(3, 8)
     off = [wobble(day) for day in range(90)]
-    lows = [
-        foretold(daily(lambda day, level=level: max(level / 4 + off[day], 0)), Shape(lowest=D(0), zone=BERLIN)).low  # type: ignore[misc]
-        for level in range(80)
-    ]
+
+    def low_at(level: float) -> Decimal:
+        return foretold(daily(lambda day: max(level + off[day], 0)), Shape(lowest=D(0), zone=BERLIN)).low
+
+    lows = [low_at(quarters / 4) for quarters in range(80)]
     assert {low.is_signed() for low in lows} == {False}
     assert 0 in lows
 

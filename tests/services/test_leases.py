@@ -93,7 +93,7 @@ async def test_the_most_overdue_plans_come_first(told: Story) -> None:
     more = "".join(f"  things_{number}: {{connection: tool}}\n" for number in range(11))
     await told.apply(FILE.replace("metrics:", f"{more}metrics:"))
     plans = [plan for (plan,) in await told.rows("SELECT id FROM plan ORDER BY id")]
-    overdue = [*plans[7:], *plans[:7]]
+    overdue = plans[::-1]
     async with told.services.database.writing() as session:
         for number, plan in enumerate(overdue):
             due = told.clock() - timedelta(hours=20 - number)
